@@ -27,6 +27,7 @@ pub(crate) fn reasoning_stream(data: &[u8]) -> bool {
         match part {
             Delta::Reasoning(text) => reasoning += text,
             Delta::Content(text) => content += text,
+            Delta::Between(text) => content += text,
             Delta::ToolCall(_) => calls += 1,
         }
     }

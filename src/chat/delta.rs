@@ -7,6 +7,8 @@ use super::message::FunctionCall;
 pub enum Delta {
     /// Content.
     Content(String),
+    /// Content between two messages of an answer, which the model did not write.
+    Between(&'static str),
     /// Reasoning.
     Reasoning(String),
     /// A function call, whole.

@@ -7,25 +7,23 @@
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use super::channels::{ANALYSIS, ASSISTANT, CALL, CHANNEL, END, FUNCTIONS, MESSAGE, RETURN, START};
 use super::delta::Delta;
 use super::message::FunctionCall;
 use super::pending::Pending;
 use super::reasoning::{Place, begun};
-use super::tags::{HARMONY_END, HARMONY_HEADER, Start};
+use super::tags::Start;
 use super::tools::READ;
 
-const START: &str = HARMONY_HEADER[0].1;
-const CHANNEL: &str = HARMONY_HEADER[1].1;
-const MESSAGE: &str = HARMONY_HEADER[3].1;
 /// The tags that end the text of a message: those of its end, and those of the next message.
-const ENDS: [&str; 5] = [HARMONY_END[0], HARMONY_END[1], HARMONY_END[2], START, CHANNEL];
+const ENDS: [&str; 5] = [END, CALL, RETURN, START, CHANNEL];
 /// The beginning of every tag.
 const TAG: &str = "<|";
 /// The beginnings of a header, after whitespace.
 const HEADERS: [&str; 4] = [START, CHANNEL, MESSAGE, "to="];
 /// The maximum length of a header in bytes, and of the whitespace before one.
 const HEADER: usize = 512;
-/// The text between two messages of one part.
+/// The text between two messages of one part, which the model did not write.
 const BETWEEN: &str = "\n\n";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,10 +193,9 @@ impl HarmonyParser {
     fn kind(&self, header: &str) -> Option<State> {
         let header = header.rsplit_once(START).map_or(header, |(_, header)| header);
         let recipient = header.split_once("to=").map(|(_, to)| word(to));
-        let recipient = recipient.filter(|to| !["", "user", "assistant"].contains(to));
+        let recipient = recipient.filter(|to| !["", "user", ASSISTANT].contains(to));
         if let (Some(to), Some(known)) = (recipient, &self.functions) {
-            let function =
-                to.strip_prefix("functions.").or_else(|| known.iter().any(|f| f == to).then_some(to));
+            let function = to.strip_prefix(FUNCTIONS).or_else(|| known.iter().any(|f| f == to).then_some(to));
             return function.filter(|name| !name.is_empty()).map(|name| State::Call {
                 name: name.to_owned(),
                 text: 0,
@@ -211,7 +208,7 @@ impl HarmonyParser {
         }
         // A model may write the beginning of a header before another.
         let channel = header.rsplit_once(CHANNEL).map(|(_, channel)| word(channel));
-        Some(if channel == Some("analysis") { State::Reasoning } else { State::Content })
+        Some(if channel == Some(ANALYSIS) { State::Reasoning } else { State::Content })
     }
 
     /// Passes on the text of a message up to its end.
@@ -286,22 +283,20 @@ impl HarmonyParser {
 
     fn reasoning(&mut self, text: String, deltas: &mut Vec<Delta>) {
         if !text.is_empty() {
-            let text = Self::joined(self.has_reasoning && self.is_next, text);
+            let between = if self.has_reasoning && self.is_next { BETWEEN } else { "" };
             (self.has_reasoning, self.is_next) = (true, false);
-            deltas.push(Delta::Reasoning(text));
+            deltas.push(Delta::Reasoning(format!("{between}{text}")));
         }
     }
 
     fn content(&mut self, text: String, deltas: &mut Vec<Delta>) {
         if !text.is_empty() {
-            let text = Self::joined(self.has_content && self.is_next, text);
+            if self.has_content && self.is_next {
+                deltas.push(Delta::Between(BETWEEN));
+            }
             (self.has_content, self.is_next) = (true, false);
             deltas.push(Delta::Content(text));
         }
-    }
-
-    fn joined(is_next: bool, text: String) -> String {
-        if is_next { format!("{BETWEEN}{text}") } else { text }
     }
 }
 

@@ -3,6 +3,7 @@
 mod answer;
 mod bound;
 mod builtins;
+mod channels;
 mod conversation;
 #[cfg(test)]
 mod cuts;

@@ -48,9 +48,9 @@ fn reads(format: ToolFormat, text: &str) -> bool {
     let parts = [parser.push(text), parser.finish()].concat();
     let calls = parts.into_iter().filter_map(|part| match part {
         Delta::ToolCall(call) => Some(call),
-        Delta::Content(_) | Delta::Reasoning(_) => None,
+        Delta::Content(_) | Delta::Between(_) | Delta::Reasoning(_) => None,
     });
-    calls.eq([call()])
+    format.is_tagged(text) && calls.eq([call()])
 }
 
 fn call() -> FunctionCall {

@@ -1,14 +1,8 @@
 //! The tags of reasoning, and where an answer begins by them.
 
-/// The control tokens in a header of Harmony, by their names in grammars.
-pub(super) const HARMONY_HEADER: [(&str, &str); 4] = [
-    ("begin", "<|start|>"),
-    ("channel", "<|channel|>"),
-    ("constrain", "<|constrain|>"),
-    ("message", "<|message|>"),
-];
-/// Those that end a message.
-pub(super) const HARMONY_END: [&str; 3] = ["<|end|>", "<|call|>", "<|return|>"];
+use super::channels::{
+    ASSISTANT, CALL, CHANNEL, COMMENTARY, END, FINAL, HEADER, MESSAGE, RETURN, START, headers,
+};
 
 /// The tags around the reasoning of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +18,7 @@ impl Tags {
     pub const THINK: Self = Self { open: "<think>", close: "</think>" };
 
     /// The channel of reasoning in Harmony, which also has a form of its own for everything else.
-    pub const HARMONY: Self = Self { open: "<|channel|>analysis<|message|>", close: "<|end|>" };
+    pub const HARMONY: Self = Self { open: "<|channel|>analysis<|message|>", close: END };
 
     /// The tags in use, the most common first.
     pub(super) const KNOWN: [Self; 8] = [
@@ -46,7 +40,7 @@ impl Tags {
     /// The control tokens of these tags, and of the form of answers that they belong to.
     pub(super) fn tokens(self) -> Vec<&'static str> {
         if self == Self::HARMONY {
-            return HARMONY_HEADER.map(|(_, token)| token).into_iter().chain(HARMONY_END).collect();
+            return HEADER.map(|(_, token)| token).into_iter().chain([END, CALL, RETURN]).collect();
         }
         // A tag may be a token and a word.
         let first = self.open.find('>').map(|end| &self.open[..=end]);
@@ -55,27 +49,20 @@ impl Tags {
 
     /// The text that follows the closing tag where it is written for the model.
     #[must_use]
-    pub fn after(self, next: Next) -> &'static str {
+    pub fn after(self, next: Next) -> String {
         match next {
-            _ if self != Self::HARMONY => "\n\n",
-            Next::Content => "<|start|>assistant<|channel|>final<|message|>",
-            // The rules of a call begin with its header.
-            Next::Call => "",
+            _ if self != Self::HARMONY => "\n\n".to_owned(),
+            Next::Content => format!("{START}{ASSISTANT}{CHANNEL}{FINAL}{MESSAGE}"),
+            Next::Rules => String::new(),
             // In this channel, the model may call a function or write content, but not reason again.
-            Next::Either => "<|start|>assistant<|channel|>commentary",
+            Next::Either => format!("{START}{ASSISTANT}{CHANNEL}{COMMENTARY}"),
         }
     }
 
     /// The texts of which one precedes the content of an answer; none if it begins right after the reasoning.
     #[must_use]
     pub fn headers(self) -> Vec<String> {
-        if self != Self::HARMONY {
-            return Vec::new();
-        }
-        let forms = ["", " <|constrain|>json", "<|constrain|>json", " json"];
-        let headers = forms.map(|form| format!("<|channel|>final{form}<|message|>"));
-        let started = headers.clone().map(|header| format!("<|start|>assistant{header}"));
-        headers.into_iter().chain(started).collect()
+        if self == Self::HARMONY { headers() } else { Vec::new() }
     }
 
     /// Every tag that ends reasoning.
@@ -97,8 +84,8 @@ impl Tags {
 pub enum Next {
     /// Content.
     Content,
-    /// A call that is forced.
-    Call,
+    /// Text that rules of calls apply to, its header included.
+    Rules,
     /// Content or a call, as the model decides.
     Either,
 }
@@ -162,5 +149,16 @@ impl Start {
             | Self::MidReasoning(tags)
             | Self::MidContent(tags) => tags,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::channels::ANALYSIS;
+
+    #[test]
+    fn the_tags_of_harmony_are_those_of_its_reasoning() {
+        assert_eq!(Tags::HARMONY.open, format!("{CHANNEL}{ANALYSIS}{MESSAGE}"));
     }
 }

@@ -4,6 +4,7 @@
 //! several calls. Text that begins like a call but is not one stays content, unchanged.
 
 mod elements;
+mod find;
 mod format;
 mod gemma;
 mod held;
@@ -23,7 +24,8 @@ use super::delta::Delta;
 use super::message::FunctionCall;
 use super::pending::Pending;
 use super::reasoning::begun;
-use format::{Body, Placement, Syntax};
+use find::{Finder, Found, Opening, Place, SPACE};
+use format::{Body, Syntax};
 use json_end::{JsonEnd, Scan};
 use parsed::{Parsed, is_known};
 
@@ -35,10 +37,8 @@ pub use rules::{CallRules, Calls};
 
 /// The maximum number of bytes of a call that distinguish it from other text.
 const BEGINNING: usize = 1024;
-/// The maximum number of bytes of whitespace between tags, and of the newlines before a call that are dropped.
-const SPACE: usize = 256;
 /// The maximum number of bytes of an answer that are read as calls. A call is read again for each closing tag in its texts: after that, the rest
-/// of the answer is content.
+/// of the answer is content, with the call that is too much.
 pub(super) const READ: usize = 64 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,23 +49,12 @@ enum State {
     Call(Opened),
 }
 
-/// Where the held text is, between calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// At the beginning of the content.
-    Begin,
-    /// After a call, with only newlines since.
-    AfterCall,
-    Other,
-}
-
 /// A call that is being written; the held text begins with its tag, or with newlines before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Opened {
-    /// Where the text after the opening tag begins.
+    /// Where the text after the opening tag begins, or after the beginning of the element's tag.
     body: usize,
-    /// No tag opened it.
-    is_bare: bool,
+    opening: Opening,
     /// The length of the held text that has no closing tag that could be the end, or that is read up to the end of its
     /// JSON.
     searched: usize,
@@ -74,18 +63,11 @@ struct Opened {
     json: JsonEnd,
 }
 
-/// A tag in a text.
-enum Found {
-    /// A call, from the tags before it on.
-    Call { at: usize, body: usize, is_bare: bool, in_section: bool },
-    /// Text that may turn out to be a tag.
-    Begun { at: usize },
-}
-
 /// Takes content and returns deltas, none of which is reasoning.
 #[derive(Debug, Clone)]
 pub(super) struct ToolParser {
     syntax: Syntax,
+    finder: Finder,
     tools: Arc<[Value]>,
     state: State,
     /// A section has begun and not ended.
@@ -101,6 +83,7 @@ impl ToolParser {
     pub(super) fn new(syntax: Syntax, tools: &[Value]) -> Self {
         Self {
             syntax,
+            finder: Finder::new(syntax, tools),
             tools: tools.into(),
             state: State::Text(Place::Begin),
             is_in_section: false,
@@ -129,9 +112,9 @@ impl ToolParser {
 
     /// Returns a call that never ended up to the first closing tag in it: others may follow.
     fn pass_over(&mut self, deltas: &mut Vec<Delta>) -> bool {
-        let State::Call(Opened { body, passed: Some(first), .. }) = self.state else { return false };
+        let State::Call(opened @ Opened { passed: Some(first), .. }) = self.state else { return false };
         self.unread += 1;
-        self.give(self.up_to_call(body, first), deltas);
+        self.give(self.up_to_call(opened, first), deltas);
         true
     }
 
@@ -147,9 +130,21 @@ impl ToolParser {
     }
 
     fn text(&mut self, mut place: Place, deltas: &mut Vec<Delta>) -> bool {
-        if place == Place::AfterCall {
+        if matches!(place, Place::AfterCall | Place::AfterUntagged) {
             self.held.skip(self.held.len() - self.held.trim_start_matches('\n').len());
-            if let Some((_, end)) = self.syntax.section {
+        }
+        match (place, self.syntax.section, self.syntax.close) {
+            (Place::AfterUntagged, _, Some(close)) => {
+                if self.held.starts_with(close) {
+                    self.held.skip(close.len());
+                    self.state = State::Text(Place::AfterCall);
+                    return true;
+                }
+                if close.starts_with(&*self.held) {
+                    return false;
+                }
+            }
+            (Place::AfterCall, Some((_, end)), _) => {
                 let text = self.held.trim_start();
                 let space = self.held.len() - text.len();
                 if space > SPACE {
@@ -162,12 +157,10 @@ impl ToolParser {
                     return false;
                 }
             }
+            _ => {}
         }
-        let found = self.find(place);
-        let end = match found {
-            None => self.held.len(),
-            Some(Found::Call { at, .. } | Found::Begun { at }) => at,
-        };
+        let found = self.finder.find(&self.held, place, self.is_in_section);
+        let end = found.map_or(self.held.len(), Found::at);
         if let Some(over) = self.section_end().and_then(|tag| Some(self.held[..end].find(tag)? + tag.len())) {
             self.is_in_section = false;
             self.give(over, deltas);
@@ -178,48 +171,12 @@ impl ToolParser {
         if certain > 0 {
             self.give(certain, deltas);
         }
-        let Some(Found::Call { body, is_bare, in_section, .. }) = found else { return false };
+        let Some(Found::Call { body, opening, in_section, .. }) = found else { return false };
         let body = body - certain;
         self.is_in_section |= in_section;
         self.state =
-            State::Call(Opened { body, is_bare, searched: body, passed: None, json: JsonEnd::default() });
+            State::Call(Opened { body, opening, searched: body, passed: None, json: JsonEnd::default() });
         true
-    }
-
-    /// The first tag in the held text.
-    fn find(&self, place: Place) -> Option<Found> {
-        let Syntax { section, open, placement, .. } = self.syntax;
-        let held = &*self.held;
-        if placement == Placement::Bare
-            && place != Place::Other
-            && let Some(found) = bare_object(held, place)
-        {
-            return Some(found);
-        }
-        let is_taken = placement != Placement::InSection || self.is_in_section;
-        let call = is_taken.then(|| held.find(open)).flatten();
-        let (mut from, before) = (0, &held[..call.unwrap_or(held.len())]);
-        while let Some((tag, at)) = section.and_then(|(tag, _)| Some((tag, from + before[from..].find(tag)?)))
-        {
-            from = at + tag.len();
-            let after = held[from..].trim_start();
-            if held.len() - from - after.len() > SPACE {
-                continue;
-            }
-            if let Some(body) = after.strip_prefix(open) {
-                let body = held.len() - body.len();
-                return Some(Found::Call { at, body, is_bare: false, in_section: true });
-            }
-            if open.starts_with(after) {
-                return Some(Found::Begun { at });
-            }
-        }
-        if let Some(at) = call {
-            return Some(Found::Call { at, body: at + open.len(), is_bare: false, in_section: false });
-        }
-        let tags = [Some(open), section.map(|(tag, _)| tag), self.section_end()].into_iter().flatten();
-        let begun = tags.map(|tag| begun(held, tag)).max().filter(|length| *length > 0)?;
-        Some(Found::Begun { at: held.len() - begun })
     }
 
     /// The tag that ends the section that the text is in.
@@ -232,14 +189,22 @@ impl ToolParser {
             self.give(opened.body, deltas);
             return true;
         }
-        match self.syntax.close {
+        match self.close(opened.opening) {
             Some(close) => self.call_in_tags(opened, close, deltas, last),
             None => self.call_in_json(opened, deltas) || (last && self.give_up(opened, deltas)),
         }
     }
 
+    /// The tag that ends a call.
+    fn close(&self, opening: Opening) -> Option<&'static str> {
+        match (opening, self.syntax.body) {
+            (Opening::Element, Body::Elements(elements)) => Some(elements.end),
+            _ => self.syntax.close,
+        }
+    }
+
     fn call_in_tags(&mut self, opened: Opened, close: &str, deltas: &mut Vec<Delta>, last: bool) -> bool {
-        let Opened { body, searched, passed, .. } = opened;
+        let Opened { body, opening, searched, passed, .. } = opened;
         let Some(at) = self.held[searched..].find(close).map(|at| searched + at) else {
             let searched = body.max(self.held.len() - begun(&self.held, close));
             self.state = State::Call(Opened { searched, ..opened });
@@ -247,70 +212,95 @@ impl ToolParser {
         };
         let end = at + close.len();
         let first = passed.unwrap_or(end);
-        self.read(at - body);
-        match self.parse(&self.held[body..at]) {
+        if !self.may_read(at - body) {
+            return self.stop_reading(deltas);
+        }
+        // The last tag of an element is its own.
+        let until = if opening == Opening::Element { end } else { at };
+        match self.parse(opening, &self.held[body..until]) {
             Parsed::Incomplete if !last => {
                 self.state = State::Call(Opened { searched: end, passed: Some(first), ..opened });
             }
-            Parsed::Calls(calls) => self.give_calls(calls, end, deltas),
+            Parsed::Calls(calls) => self.give_calls(calls, opening, end, deltas),
             Parsed::Incomplete | Parsed::Malformed => {
                 self.unread += 1;
-                self.give(self.up_to_call(body, first), deltas);
+                self.give(self.up_to_call(opened, first), deltas);
             }
         }
         true
     }
 
     /// Where the next call begins in a text that is not one, or its end.
-    fn up_to_call(&self, body: usize, end: usize) -> usize {
-        self.held[body..end].find(self.syntax.open).map_or(end, |at| body + at)
+    fn up_to_call(&self, Opened { body, opening, .. }: Opened, end: usize) -> usize {
+        let text = &self.held[body..end];
+        let untagged = if opening == Opening::Element { self.finder.untagged(text) } else { None };
+        let next = text.find(self.syntax.open).into_iter().chain(untagged.map(Found::at)).min();
+        next.map_or(end, |at| body + at)
     }
 
     fn call_in_json(&mut self, opened: Opened, deltas: &mut Vec<Delta>) -> bool {
-        let Opened { body, is_bare, searched, mut json, .. } = opened;
+        let Opened { body, opening, searched, mut json, .. } = opened;
         let Some(value) = self.value(&self.held[body..]).map(|at| body + at) else { return false };
         let searched = searched.max(value);
         let end = match json.scan(&self.held[searched..]) {
             Scan::More => {
-                self.read(self.held.len() - searched);
                 self.state = State::Call(Opened { searched: self.held.len(), json, ..opened });
                 return false;
             }
             Scan::End(end) => searched + end,
             Scan::Other => value,
         };
-        self.read(end - body);
-        match self.parse(&self.held[body..end]) {
+        if !self.may_read(end - body) {
+            return self.stop_reading(deltas);
+        }
+        match self.parse(opening, &self.held[body..end]) {
             Parsed::Calls(calls)
-                if !is_bare || calls.iter().all(|call| is_known(&call.name, &self.tools)) =>
+                if opening == Opening::Tag || calls.iter().all(|call| is_known(&call.name, &self.tools)) =>
             {
-                self.give_calls(calls, end, deltas);
+                self.give_calls(calls, opening, end, deltas);
             }
             _ => {
-                self.unread += usize::from(!is_bare);
-                self.give(self.up_to_call(body, end), deltas);
+                self.unread += usize::from(opening == Opening::Tag);
+                self.give(self.up_to_call(opened, end), deltas);
             }
         }
         true
     }
 
-    /// Notes that this many bytes are read as a call.
-    fn read(&mut self, bytes: usize) {
+    /// Notes that this many bytes are read as a call; false if they are too many.
+    fn may_read(&mut self, bytes: usize) -> bool {
         self.left = self.left.saturating_sub(bytes);
-        self.unread += usize::from(self.left == 0);
+        self.left > 0
+    }
+
+    /// Returns the held text, as all that follows, as content.
+    fn stop_reading(&mut self, deltas: &mut Vec<Delta>) -> bool {
+        self.unread += 1;
+        self.give(self.held.len(), deltas);
+        true
     }
 
     /// Returns the tag of a call that never ended: another may follow it.
     fn give_up(&mut self, opened: Opened, deltas: &mut Vec<Delta>) -> bool {
-        self.unread += usize::from(!opened.is_bare);
+        if !self.may_read(self.held.len() - opened.body) {
+            return self.stop_reading(deltas);
+        }
+        self.unread += usize::from(opened.opening == Opening::Tag);
         self.give(opened.body, deltas);
         true
     }
 
-    fn give_calls(&mut self, calls: Vec<FunctionCall>, end: usize, deltas: &mut Vec<Delta>) {
+    fn give_calls(
+        &mut self,
+        calls: Vec<FunctionCall>,
+        opening: Opening,
+        end: usize,
+        deltas: &mut Vec<Delta>,
+    ) {
         deltas.extend(calls.into_iter().map(Delta::ToolCall));
         self.held.skip(end);
-        self.state = State::Text(Place::AfterCall);
+        let is_untagged = opening == Opening::Element;
+        self.state = State::Text(if is_untagged { Place::AfterUntagged } else { Place::AfterCall });
     }
 
     /// Returns the held text up to `end` as content; the rest is between calls.
@@ -322,7 +312,7 @@ impl ToolParser {
     }
 
     /// Whether the text after an opening tag begins like a call, as far as it has been written.
-    fn may_be_call(&self, Opened { body, is_bare, .. }: Opened) -> bool {
+    fn may_be_call(&self, Opened { body, opening, .. }: Opened) -> bool {
         let whole = &self.held[body..];
         let begin = beginning(whole);
         let close = self.syntax.close.and_then(|close| begin.find(close));
@@ -330,10 +320,11 @@ impl ToolParser {
         let end = close.unwrap_or(begin.len() - self.syntax.close.map_or(0, |close| begun(begin, close)));
         let text = &begin[..end];
         match self.syntax.body {
-            Body::Object if is_bare => object::may_begin(text),
+            Body::Object if opening == Opening::Object => object::may_begin(text),
             Body::Object => parsed::may_begin_with(text.trim_start(), "{"),
             Body::List => parsed::may_begin_with(text.trim_start(), "["),
             Body::Named(named) => named.may_begin(text) && (may_continue || named.value(text).is_some()),
+            Body::Elements(elements) if opening == Opening::Element => elements.may_follow(whole, SPACE),
             Body::Elements(elements) => elements.may_begin(text),
             Body::Gemma => gemma::may_begin(text),
         }
@@ -347,11 +338,14 @@ impl ToolParser {
         }
     }
 
-    fn parse(&self, body: &str) -> Parsed {
+    fn parse(&self, opening: Opening, body: &str) -> Parsed {
         match self.syntax.body {
             Body::Object => object::parse(body),
             Body::List => object::parse_list(body),
             Body::Named(named) => named.parse(body),
+            Body::Elements(elements) if opening == Opening::Element => {
+                elements.parse_named(body, &self.tools)
+            }
             Body::Elements(elements) => elements.parse(body, &self.tools),
             Body::Gemma => gemma::parse(body),
         }
@@ -361,23 +355,6 @@ impl ToolParser {
 /// The part of a call that distinguishes it from other text.
 fn beginning(call: &str) -> &str {
     &call[..call.floor_char_boundary(BEGINNING)]
-}
-
-/// An object at the beginning of the content, or after another and a semicolon.
-fn bare_object(held: &str, place: Place) -> Option<Found> {
-    let text = held.trim_start();
-    let text = match text.strip_prefix(';') {
-        Some(rest) if place == Place::AfterCall => rest.trim_start(),
-        _ => text,
-    };
-    let body = held.len() - text.len();
-    if body > SPACE {
-        return None;
-    }
-    if text.starts_with('{') {
-        return Some(Found::Call { at: 0, body, is_bare: true, in_section: false });
-    }
-    text.is_empty().then_some(Found::Begun { at: 0 })
 }
 
 #[cfg(test)]

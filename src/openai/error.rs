@@ -169,7 +169,11 @@ impl From<&Refusal> for ApiError {
 
 impl From<&ToolChoiceError> for ApiError {
     fn from(error: &ToolChoiceError) -> Self {
-        Self::new(ErrorCode::InvalidRequest, error.to_string()).with_param("tool_choice")
+        let param = match error {
+            ToolChoiceError::Unwritable(_) => "tools",
+            _ => "tool_choice",
+        };
+        Self::new(ErrorCode::InvalidRequest, error.to_string()).with_param(param)
     }
 }
 

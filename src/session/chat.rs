@@ -22,8 +22,7 @@ pub struct Chat {
     ids: ToolCallIds,
     /// Calls in the conversation so far.
     calls: usize,
-    /// Finds texts in the content that end the answer.
-    /// If they are searched here.
+    /// Finds texts in the content that end the answer, if they are searched here.
     stops: Option<StopMatcher>,
     /// Ends the answer after its first call.
     one_call: bool,
@@ -198,6 +197,7 @@ impl Chat {
                         self.end(FinishReason::StopString(index));
                     }
                 }
+                Delta::Between(text) => self.content(text.to_owned()),
                 Delta::Reasoning(text) => self.add(ChatEvent::Reasoning(text)),
                 Delta::ToolCall(function) => {
                     let id = match &self.ids {

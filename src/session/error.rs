@@ -28,7 +28,7 @@ pub enum Error {
     Engine(#[from] engine::Error),
 }
 
-/// Why a call cannot be forced.
+/// Why calls cannot be held to rules.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ToolChoiceError {
@@ -47,6 +47,10 @@ pub enum ToolChoiceError {
     /// The schema of a function does not hold in the template's syntax.
     #[error("`tool_choice` requires a call, but {0}")]
     Unheld(#[from] chat::Unheld),
+    /// A function that may be called instead of conforming to a JSON schema has a name that the template's syntax cannot
+    /// have.
+    #[error("`tools` cannot be called beside a JSON schema: {0}")]
+    Unwritable(chat::Unheld),
     /// The request has a grammar of its own.
     #[error("`tool_choice` requires a call, which excludes a grammar and a `response_format`")]
     Grammar,

@@ -1,6 +1,7 @@
 //! From a conversation to an answer, for every front end: render, tokenize, submit, parse.
 
 mod answer;
+mod calls;
 mod chat;
 mod error;
 mod event;
@@ -20,10 +21,10 @@ mod variables;
 
 use std::sync::Arc;
 
-use crate::chat::{AnswerParser, CallRules, Calls, Start, Tags, Template};
+use crate::chat::{AnswerParser, Start, Tags, Template};
 use crate::engine::{
-    self, Block, ClientId, Grammar, Namespace, Opening, Request, Rules, SamplingParams, Saved, Submitter,
-    Token, Vocab,
+    self, Block, ClientId, Grammar, Namespace, Opening, Request, SamplingParams, Saved, Submitter, Token,
+    Vocab,
 };
 use prompt::{Prompt, Prompts};
 use variables::Warned;
@@ -111,7 +112,8 @@ impl Session {
         &self.prompts.template
     }
 
-    /// The request that [`Self::chat`] submits to the engine.
+    /// The request that [`Self::chat`] submits to the engine, with all texts that end the answer: those of an answer
+    /// with headers are not submitted, because only its content is searched for them.
     ///
     /// # Errors
     ///
@@ -124,9 +126,13 @@ impl Session {
         self.warned.check(self.template(), &request);
         let forced = self.forced_call(&request)?;
         let Prompt { tokens, boundaries, start, is_closed } = self.prompts.prompt(&request)?;
+        let calls = match forced {
+            None => self.schema_or_calls(&request, start)?,
+            forced => forced,
+        };
         // Without reasoning, too, text without an opening tag is content.
         let is_held =
-            forced.is_some() || request.sampling.grammar.is_some() || request.reasoning_budget == Some(0);
+            calls.is_some() || request.sampling.grammar.is_some() || request.reasoning_budget == Some(0);
         let start = if is_held { start.held() } else { start };
         let close = start.tags().close;
         if request.reasoning_budget_message.contains(close) {
@@ -138,7 +144,7 @@ impl Session {
             request.tools.clear();
         }
         let ChatRequest { mut sampling, max_tokens, stop, tools, .. } = request;
-        if let Some(rules) = forced {
+        if let Some(rules) = calls {
             sampling.grammar =
                 Some(Grammar { rules: Arc::new(rules), after: self.block(start, is_closed, Vec::new()) });
         } else if let Some(grammar) = &mut sampling.grammar {
@@ -272,30 +278,7 @@ impl Session {
         Ok(self.submitter.restore(self.namespace, saved)?)
     }
 
-    /// The rules of a call that the request demands.
-    fn forced_call(&self, request: &ChatRequest) -> Result<Option<Rules>, ToolChoiceError> {
-        let calls = match &request.tool_choice {
-            ToolChoice::Auto | ToolChoice::None => return Ok(None),
-            ToolChoice::Required if request.parallel_tool_calls => Calls::Any,
-            ToolChoice::Required => Calls::AnyOnce,
-            ToolChoice::Function(name) => Calls::One(name),
-        };
-        if request.tools.is_empty() {
-            return Err(ToolChoiceError::NoTools);
-        }
-        if request.sampling.grammar.is_some() {
-            return Err(ToolChoiceError::Grammar);
-        }
-        let format = self.template().tool_format(&request.tools);
-        let format = format.ok_or(ToolChoiceError::UnknownSyntax)?;
-        match (CallRules::new(format, &request.tools, calls)?, calls) {
-            (Some(CallRules { lark, schemas, tags }), _) => Ok(Some(Rules::Composed { lark, schemas, tags })),
-            (None, Calls::One(name)) => Err(ToolChoiceError::UnknownFunction { name: name.to_owned() }),
-            (None, Calls::Any | Calls::AnyOnce) => Err(ToolChoiceError::NoTools),
-        }
-    }
-
-    /// The block before the text to which a grammar applies: of the content, or of a call, whose rules include its header.
+    /// The block before the text to which a grammar applies: of the content, or of calls, whose rules include headers.
     ///
     /// If the model may open a block, the grammar applies from the start to an answer that does not begin with the
     /// opening tag, also if the template leaves the opening tag to the model.
@@ -303,7 +286,8 @@ impl Session {
         let Tags { open, close } = start.tags();
         let open = match start {
             Start::Reasoning(_) | Start::MidReasoning(_) => None,
-            Start::Content(_) if is_closed || Tags::of(self.template().source()).is_none() => return None,
+            Start::Content(_) if is_closed && headers.is_empty() => return None,
+            Start::Content(_) if Tags::of(self.template().source()).is_none() => return None,
             Start::Content(_) | Start::Unopened(_) => Some(open.to_owned()),
             Start::MidContent(_) => return None,
         };

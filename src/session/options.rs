@@ -29,7 +29,7 @@ pub struct GenerationOptions {
     pub max_tokens: Option<Limit>,
     /// Texts that end the answer. Empty ones are ignored.
     pub stop: Option<Vec<String>>,
-    /// A grammar or JSON schema for the answer.
+    /// A grammar for the whole answer, or a JSON schema for one that calls no tools.
     pub rules: Option<Rules>,
     /// Functions the model may call, as JSON schemas; see [`functions`](super::functions).
     pub tools: Option<Vec<Value>>,
@@ -133,7 +133,7 @@ impl GenerationOptions {
     ///
     /// # Errors
     ///
-    /// When a call is required but there are no tools, the named one is missing, or there is also a grammar.
+    /// When a call is required but there are no tools, the named one is missing, or there is also a grammar or schema.
     pub fn check_tool_choice(&self) -> Result<(), ToolChoiceError> {
         let tools = self.tools.as_deref().unwrap_or_default();
         let name = match &self.tool_choice {
@@ -361,6 +361,8 @@ mod tests {
         let (tool_choice, tools) = (Some(ToolChoice::Required), Some(tools));
         let both = GenerationOptions { rules, tools, tool_choice, ..GenerationOptions::default() };
         assert_eq!(both.check_tool_choice(), Err(ToolChoiceError::Grammar));
+        let auto = GenerationOptions { tool_choice: None, ..both };
+        assert_eq!(auto.check_tool_choice(), Ok(()));
     }
 
     #[test]

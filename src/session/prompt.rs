@@ -7,7 +7,7 @@ use super::error::{ContinueError, Error};
 use super::request::{ChatRequest, PromptPart, PromptText, ToolChoice};
 use super::tokens::Specials;
 use crate::chat::{Content, Message, Next, RenderOptions, Rendered, Role, Start, Tags, Template, ToolFormat};
-use crate::engine::{self, COUNTED, Markup, Token, Vocab};
+use crate::engine::{self, COUNTED, Markup, Rules, Token, Vocab};
 
 /// Creates prompts from conversations.
 #[derive(Clone)]
@@ -122,19 +122,20 @@ impl Prompts {
             start = self.template.start_of(&rendered);
         }
         let tags = start.tags();
+        let next = self.next(request);
+        // In channels, what follows the reasoning begins with a header, unless the prompt has it.
+        let has_header = tags != Tags::HARMONY || next == Next::Content;
         if request.empty_reasoning
             && let Some(block) = empty_block(start)
         {
-            rendered.push(&block, true);
-            start = Start::MidContent(tags);
+            rendered.push(&format!("{block}{}", tags.after(next)), true);
+            start = if has_header { Start::MidContent(tags) } else { Start::Content(tags) };
         } else if matches!(start, Start::Reasoning(_) | Start::MidReasoning(_))
             && request.reasoning_budget == Some(0)
         {
             self.push_ending(&mut rendered, request, tags);
-            start = match self.next(request) {
-                Next::Content if tags == Tags::HARMONY => Start::MidContent(tags),
-                Next::Content | Next::Call | Next::Either => Start::Content(tags),
-            };
+            let is_content = tags == Tags::HARMONY && has_header;
+            start = if is_content { Start::MidContent(tags) } else { Start::Content(tags) };
         }
         Ok((rendered, start))
     }
@@ -188,15 +189,14 @@ impl Prompts {
 
     /// What may follow the reasoning of an answer.
     fn next(&self, request: &ChatRequest) -> Next {
-        match request.tool_choice {
-            ToolChoice::Required | ToolChoice::Function(_) => Next::Call,
-            ToolChoice::Auto
-                if request.sampling.grammar.is_none()
-                    && self.template.tool_format(&request.tools) == Some(ToolFormat::Harmony) =>
-            {
-                Next::Either
-            }
-            ToolChoice::Auto | ToolChoice::None => Next::Content,
+        if matches!(request.tool_choice, ToolChoice::Required | ToolChoice::Function(_)) {
+            return Next::Rules;
+        }
+        let format = offered(&self.template, request);
+        match request.sampling.grammar.as_ref().map(|grammar| &*grammar.rules) {
+            Some(Rules::JsonSchema(_)) if format.is_some() => Next::Rules,
+            None if format == Some(ToolFormat::Harmony) => Next::Either,
+            _ => Next::Content,
         }
     }
 
@@ -249,13 +249,21 @@ impl Prompts {
     }
 }
 
-/// What makes the reasoning at the end of a prompt an empty block. Without a switch, templates leave it to the model.
+/// The format of the calls that an answer may have, if the model chooses.
+pub(super) fn offered(template: &Template, request: &ChatRequest) -> Option<ToolFormat> {
+    let is_offered = request.tool_choice == ToolChoice::Auto;
+    is_offered.then(|| template.tool_format(&request.tools)).flatten()
+}
+
+/// What makes the reasoning at the end of a prompt an empty block, or ends it there. Without a switch, templates leave it
+/// to the model.
 fn empty_block(start: Start) -> Option<String> {
     let Tags { open, close } = start.tags();
     match start {
         Start::Reasoning(_) => Some(close.to_owned()),
+        Start::MidReasoning(_) => Some(format!("\n{close}")),
         Start::Unopened(_) => Some(format!("{open}{close}")),
-        Start::Content(_) | Start::MidReasoning(_) | Start::MidContent(_) => None,
+        Start::Content(_) | Start::MidContent(_) => None,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::engine::{SamplingParams, Token};
 pub struct ChatRequest {
     /// The conversation so far.
     pub messages: Vec<Message>,
-    /// How tokens are chosen.
+    /// How tokens are chosen. A grammar is for the whole answer, a JSON schema for one that calls no functions.
     pub sampling: SamplingParams,
     /// Ends the answer after this many tokens, reasoning included.
     pub max_tokens: Option<u32>,

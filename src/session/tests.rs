@@ -4,7 +4,7 @@ use super::*;
 use crate::chat::{Message, Role};
 use crate::engine::deadline::Deadline;
 use crate::engine::scripted::{ByteVocab, ScriptedDecoder};
-use crate::engine::{Caps, FinishReason, Limits, Markup, SamplingParams, channel, run};
+use crate::engine::{Caps, FinishReason, Limits, Markup, Rules, SamplingParams, channel, run};
 use std::thread;
 
 mod channels;
@@ -362,6 +362,68 @@ fn one_required_call_is_the_only_one_if_calls_are_not_parallel() {
     assert_eq!(root(true, ToolChoice::Required), "start: call (\"\\n\" call)*");
     assert_eq!(root(false, ToolChoice::Required), "start: call");
     assert_eq!(root(false, ToolChoice::Function("f".to_owned())), "start: call");
+}
+
+fn schema() -> Option<Grammar> {
+    Some(Grammar { rules: Rules::JsonSchema("{}".to_owned()).into(), after: None })
+}
+
+#[test]
+fn beside_a_schema_the_model_may_call_the_functions_it_is_offered() {
+    let hermes = "<tool_call> arguments{# </think> #}";
+    let start = |template: &str, change: &dyn Fn(&mut ChatRequest)| {
+        let mut request = ChatRequest::new(vec![Message::new(Role::User, "")], SamplingParams::greedy());
+        request.tools = vec![serde_json::json!({"type": "function", "function": {"name": "f"}})];
+        request.sampling.grammar = schema();
+        change(&mut request);
+        let Grammar { rules, after } =
+            session(template, "").chat_request(request).unwrap().sampling.grammar.unwrap();
+        let block = after.map(|Block { open, close, headers }| (open, close, headers.len()));
+        assert_eq!(
+            block,
+            template.contains("</think>").then(|| (Some("<think>".into()), "</think>".into(), 0))
+        );
+        match &*rules {
+            Rules::Composed { lark, .. } => lark.lines().next().unwrap().to_owned(),
+            rules => format!("{rules:?}"),
+        }
+    };
+    assert_eq!(start(hermes, &|_| {}), "start: call (\"\\n\" call)* | @content");
+    assert_eq!(start(hermes, &|r| r.parallel_tool_calls = false), "start: call | @content");
+    let alone = "JsonSchema(\"{}\")";
+    assert_eq!(start(hermes, &|r| r.tool_choice = ToolChoice::None), alone);
+    assert_eq!(start(hermes, &|r| r.tools.clear()), alone);
+    assert_eq!(start("plain", &|_| {}), alone);
+    // A grammar may have calls of its own.
+    let grammar = Grammar { rules: Rules::Gbnf("root ::= [a]".to_owned()).into(), after: None };
+    let change = |r: &mut ChatRequest| r.sampling.grammar = Some(grammar.clone());
+    assert_eq!(start(hermes, &change), "Gbnf(\"root ::= [a]\")");
+}
+
+#[test]
+fn a_function_that_cannot_be_called_beside_a_schema_is_refused_by_name() {
+    let mut request = ChatRequest::new(vec![Message::new(Role::User, "")], SamplingParams::greedy());
+    request.tools = vec![serde_json::json!({"name": "two words"})];
+    request.sampling.grammar = schema();
+    let session = session("[TOOL_CALLS] [ARGS]", "y");
+    let error = session.chat(request).unwrap_err();
+    assert!(matches!(error, Error::ToolChoice(ToolChoiceError::Unwritable(_))), "{error:?}");
+    assert!(error.to_string().contains("`tools`") && error.to_string().contains("`two words`"), "{error}");
+}
+
+#[test]
+fn reasoning_that_is_off_and_continued_is_closed() {
+    let mut message = Message::new(Role::Assistant, "");
+    message.reasoning_content = Some("hm".to_owned());
+    let mut request =
+        ChatRequest::new(vec![Message::new(Role::User, "hi"), message], SamplingParams::greedy());
+    (request.continue_final, request.empty_reasoning) = (true, true);
+    let session = session(TURNS, "yes</think>");
+    let (prepared, mut parser) = session.prepare(request).unwrap();
+    let prompt = session.detokenize(&prepared.prompt);
+    assert!(prompt.ends_with("<think>\nhm\n</think>\n\n"), "{prompt}");
+    let content = [parser.push("yes</think>"), parser.finish()].concat();
+    assert_eq!(content, [crate::chat::Delta::Content("yes</think>".to_owned())]);
 }
 
 #[test]

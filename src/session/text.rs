@@ -116,8 +116,8 @@ mod tests {
     #[test]
     fn reasoning_that_is_off_is_an_empty_block_where_the_template_has_no_switch() {
         for (template, prompt) in [
-            ("a<think>\n{# </think> #}", "a<think>\n</think>"),
-            ("a{# <|START_THINKING|><|END_THINKING|> #}", "a<|START_THINKING|><|END_THINKING|>"),
+            ("a<think>\n{# </think> #}", "a<think>\n</think>\n\n"),
+            ("a{# <|START_THINKING|><|END_THINKING|> #}", "a<|START_THINKING|><|END_THINKING|>\n\n"),
             ("a{% if enable_thinking %}<think>{% endif %}{# </think> #}", "a"),
             ("a{% if not enable_thinking %}<think></think>{% endif %}", "a<think></think>"),
             ("a", "a"),

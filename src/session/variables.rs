@@ -1,7 +1,8 @@
 //! Variables for the chat template that a caller may set, and a warning about those without effect.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 
@@ -41,17 +42,27 @@ pub fn variables(variables: Map<String, Value>) -> Result<Map<String, Value>, Re
 pub(super) struct Warned {
     /// Names in requests without effect.
     names: Mutex<BTreeSet<String>>,
-    syntax: OnceLock<()>,
+    syntax: AtomicBool,
+    grammar: AtomicBool,
 }
 
 impl Warned {
     /// Warns about a template whose calls cannot be read.
     pub(super) fn unknown_syntax(&self) {
-        self.syntax.get_or_init(|| {
+        if !self.syntax.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 "the chat template's syntax of tool calls is not supported: calls stay in the answer's text"
             );
-        });
+        }
+    }
+
+    /// Warns about a grammar for an answer that may have calls.
+    pub(super) fn grammar_with_tools(&self) {
+        if !self.grammar.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "`grammar` applies to tool calls too: `tools` can be called only in texts that it allows"
+            );
+        }
     }
 
     /// Warns about what a template does not read of a request.
@@ -154,9 +165,10 @@ mod tests {
             for _ in 0..3 {
                 warned.check(&template, &request);
                 warned.unknown_syntax();
+                warned.grammar_with_tools();
             }
         });
-        assert_eq!(count.load(std::sync::atomic::Ordering::Relaxed), 3);
+        assert_eq!(count.load(std::sync::atomic::Ordering::Relaxed), 4);
     }
 
     #[test]

@@ -61,9 +61,12 @@ fn tools() -> Vec<Value> {
     ]
 }
 
-/// Calls as JSON, and the rest of the content.
 fn forced(session: &Session, choice: ToolChoice) -> (Vec<Value>, String) {
-    let request = ChatRequest { tools: tools(), tool_choice: choice, ..ask(QUESTIONS[0].0) };
+    called(session, ChatRequest { tools: tools(), tool_choice: choice, ..ask(QUESTIONS[0].0) })
+}
+
+/// Calls as JSON, and the rest of the content.
+fn called(session: &Session, request: ChatRequest) -> (Vec<Value>, String) {
     let (mut calls, mut content) = (Vec::new(), String::new());
     for event in session.chat(request).unwrap() {
         match event {
@@ -100,6 +103,31 @@ fn a_forced_call_comes_after_the_reasoning_with_arguments_by_the_schema() {
             assert!(call["arguments"].get(required).is_some(), "{call}");
         }
     }
+}
+
+#[test]
+fn beside_a_schema_the_model_calls_or_answers_as_it_prefers() {
+    let bench = bench(1);
+    let vocab = bench.model.vocab();
+    let token = |text: &str| vocab.tokenize(text, Markup::Parsed)[0];
+    let schema = r#"{"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]}"#;
+    let rules = Arc::new(Rules::JsonSchema(schema.to_owned()));
+    let answer = |begin: &str| {
+        let grammar = Some(Grammar { rules: rules.clone(), after: None });
+        let logit_bias = vec![(token(begin), 100.0), (token("}"), 90.0)];
+        let sampling = SamplingParams { grammar, logit_bias, ..SamplingParams::greedy() };
+        let (reasoning_budget, parallel_tool_calls) = (Some(0), false);
+        let request = ask(QUESTIONS[0].0);
+        let request =
+            ChatRequest { sampling, tools: tools(), reasoning_budget, parallel_tool_calls, ..request };
+        called(&bench.session, request)
+    };
+    let (calls, content) = answer("<tool_call>");
+    assert_eq!((calls.len(), content.as_str()), (1, ""), "{calls:?}");
+    assert!(["measure", "other"].contains(&calls[0]["name"].as_str().unwrap()), "{calls:?}");
+    let (calls, content) = answer("{");
+    let value: Value = serde_json::from_str(&content).expect(&content);
+    assert!(calls.is_empty() && value["sum"].is_i64(), "{calls:?} {content}");
 }
 
 #[test]

@@ -67,6 +67,7 @@ proptest! {
                 "\"", "<function=f>", "<parameter=a>", "1", "</parameter>", "</function>", "</tool", "<", " é",
                 "<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>",
                 "<tool_call><function=f><parameter=a>\n7\n</parameter></function></tool_call>",
+                "<function=f>\n<parameter=a>\n7\n</parameter>\n</function>", "<function=g>", "<function=", "f>",
             ]),
             0..14,
         ),

@@ -22,6 +22,7 @@ fn parse(start: Start, format: Option<ToolFormat>, pieces: &[&str]) -> (String, 
     for delta in deltas {
         match delta {
             Delta::Content(text) => content += &text,
+            Delta::Between(text) => content += text,
             Delta::Reasoning(text) => reasoning += &text,
             Delta::ToolCall(call) => calls.push(format!("{}{}", call.name, call.arguments)),
         }

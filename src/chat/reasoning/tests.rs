@@ -18,7 +18,7 @@ fn parse(start: Start, pieces: &[&str]) -> (String, String) {
         match delta {
             Delta::Reasoning(text) => parts.0 += &text,
             Delta::Content(text) => parts.1 += &text,
-            Delta::ToolCall(call) => panic!("{call:?}"),
+            other => panic!("{other:?}"),
         }
     }
     parts

@@ -35,9 +35,25 @@ impl Elements {
         rest.is_empty() || (length > 0 && (may_begin_with(rest.trim_start(), end)))
     }
 
+    /// Whether a text may follow what is before the name of a function, which is known, as far as it has been written.
+    /// `space` limits the whitespace after the name.
+    pub(super) fn may_follow(&self, text: &str, space: usize) -> bool {
+        let Some((_, rest)) = text.split_once(self.name.1) else { return true };
+        let next = rest.trim_start();
+        rest.len() - next.len() <= space
+            && (may_begin_with(next, self.key.0) || may_begin_with(next, self.end))
+    }
+
     pub(super) fn parse(&self, body: &str, tools: &[Value]) -> Parsed {
-        let Some(rest) = body.trim_start().strip_prefix(self.name.0) else { return Parsed::Malformed };
-        let Some((name, mut rest)) = self.split_name(rest) else { return Parsed::Incomplete };
+        match body.trim_start().strip_prefix(self.name.0) {
+            Some(rest) => self.parse_named(rest, tools),
+            None => Parsed::Malformed,
+        }
+    }
+
+    /// Reads a call from the name of its function on.
+    pub(super) fn parse_named(&self, text: &str, tools: &[Value]) -> Parsed {
+        let Some((name, mut rest)) = self.split_name(text) else { return Parsed::Incomplete };
         let name = name.trim();
         if name.is_empty() || name.contains(['<', '\n']) {
             return Parsed::Malformed;

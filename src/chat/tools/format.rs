@@ -2,6 +2,7 @@
 
 use super::elements::Elements;
 use super::named::{Name, Named};
+use crate::chat::channels::{CALL, CONSTRAIN};
 
 /// The format of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +68,8 @@ pub(super) enum Placement {
     InSection,
     /// Anywhere, and without a tag at the beginning of the content if the function is known.
     Bare,
+    /// Anywhere, and without the tags around it if the function is known.
+    Untagged,
 }
 
 /// A format and its signs in templates.
@@ -91,12 +94,12 @@ const TAGS: Syntax = Syntax {
 };
 const MISTRAL: Syntax = Syntax { open: "[TOOL_CALLS]", close: None, ..TAGS };
 /// Between the type or the name of a function and what follows, as `DeepSeek` does.
-pub(super) const DEEPSEEK_SEPARATOR: &str = "<｜tool▁sep｜>";
+const DEEPSEEK_SEPARATOR: &str = "<｜tool▁sep｜>";
 const DEEPSEEK: Syntax = Syntax {
     section: Some(("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>")),
     open: "<｜tool▁call▁begin｜>",
     close: Some("<｜tool▁call▁end｜>"),
-    body: Body::Named(Named { separator: DEEPSEEK_SEPARATOR, ..NAMED }),
+    body: Body::Named(Named { separator: DEEPSEEK_SEPARATOR, tag: DEEPSEEK_SEPARATOR, ..NAMED }),
     ..TAGS
 };
 const DEEPSEEK_TAGS: &[&str] = &[
@@ -106,13 +109,14 @@ const DEEPSEEK_TAGS: &[&str] = &[
     "<｜tool▁output▁end｜>",
     "<｜tool▁outputs▁end｜>",
 ];
-const NAMED: Named = Named { before: "", name: Name::Plain, skip: None, separator: "", fence: "" };
+const NAMED: Named = Named { before: "", name: Name::Plain, skip: None, separator: "", tag: "", fence: "" };
 
 /// Every format. Where the texts of a template fit several, the first is meant.
 const ROWS: [Row; 12] = [
     Row {
         format: ToolFormat::Xml,
         syntax: Some(Syntax {
+            placement: Placement::Untagged,
             body: Body::Elements(Elements {
                 name: ("<function=", ">"),
                 end: "</function>",
@@ -152,12 +156,12 @@ const ROWS: [Row; 12] = [
         format: ToolFormat::Harmony,
         syntax: None,
         marks: &["<|channel|>commentary", "to="],
-        tags: &["<|constrain|>", "<|call|>"],
+        tags: &[CONSTRAIN, CALL],
     },
     Row {
         format: ToolFormat::Mistral,
         syntax: Some(Syntax {
-            body: Body::Named(Named { skip: Some("[CALL_ID]"), separator: "[ARGS]", ..NAMED }),
+            body: Body::Named(Named { skip: Some("[CALL_ID]"), separator: "[ARGS]", tag: "[ARGS]", ..NAMED }),
             ..MISTRAL
         }),
         marks: &["[TOOL_CALLS]", "[ARGS]"],
@@ -181,6 +185,7 @@ const ROWS: [Row; 12] = [
             body: Body::Named(Named {
                 before: "function<｜tool▁sep｜>",
                 separator: "\n```json\n",
+                tag: DEEPSEEK_SEPARATOR,
                 fence: "\n```",
                 ..NAMED
             }),
@@ -229,6 +234,7 @@ const ROWS: [Row; 12] = [
             body: Body::Named(Named {
                 name: Name::Numbered,
                 separator: "<|tool_call_argument_begin|>",
+                tag: "<|tool_call_argument_begin|>",
                 ..NAMED
             }),
             ..TAGS
@@ -259,6 +265,13 @@ impl ToolFormat {
     pub(in crate::chat) fn of(source: &str) -> Option<Self> {
         let fits = |row: &&Row| row.marks.iter().all(|mark| source.contains(mark));
         ROWS.iter().find(fits).map(|row| row.format)
+    }
+
+    /// Whether a text has the tag that begins a call, which only models leave out.
+    pub(in crate::chat) fn is_tagged(self, text: &str) -> bool {
+        let is_untagged =
+            |syntax: Syntax| syntax.placement == Placement::Untagged && !text.contains(syntax.open);
+        !self.syntax().is_some_and(is_untagged)
     }
 
     /// Its syntax; `None` if calls are not in content.

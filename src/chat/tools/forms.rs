@@ -150,6 +150,10 @@ fn parse(format: ToolFormat, pieces: &[&str]) -> (Vec<String>, usize) {
     deltas.extend(parser.finish());
     let (mut parts, mut is_text): (Vec<String>, bool) = (Vec::new(), false);
     for delta in deltas {
+        let delta = match delta {
+            Delta::Between(text) => Delta::Content(text.to_owned()),
+            delta => delta,
+        };
         match delta {
             Delta::Content(text) if is_text => *parts.last_mut().unwrap() += &text,
             Delta::Content(text) => {
@@ -160,7 +164,7 @@ fn parse(format: ToolFormat, pieces: &[&str]) -> (Vec<String>, usize) {
                 parts.push(shown(&call.name, &call.arguments));
                 is_text = false;
             }
-            Delta::Reasoning(text) => panic!("{text}"),
+            delta => panic!("{delta:?}"),
         }
     }
     (parts, parser.unread_calls())
@@ -392,6 +396,8 @@ fn a_syntax_that_is_like_another_is_not_taken_for_it() {
         (format!("<function_call>{json}</function_call>"), None),
         (format!("<tool_call>{json}</tool_call>"), Some(ToolFormat::Hermes)),
         (format!("Call: {json}"), None),
+        // Models leave the tag out, templates do not.
+        ("<function={{ c.function.name }}>{% for k, v in c.function.arguments | items %}<parameter={{ k }}>\n{{ v }}\n</parameter>{% endfor %}</function>".to_owned(), None),
         ("{{ c.function.name }}({{ c.function.arguments }})".to_owned(), None),
     ] {
         // What a template writes counts, whatever it mentions.

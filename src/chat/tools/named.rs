@@ -14,6 +14,8 @@ pub(super) struct Named {
     pub(super) skip: Option<&'static str>,
     /// Between the name and the arguments.
     pub(super) separator: &'static str,
+    /// The tag before the name or the arguments, which may be a control token.
+    pub(super) tag: &'static str,
     /// After the arguments.
     pub(super) fence: &'static str,
 }

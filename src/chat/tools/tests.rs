@@ -22,7 +22,7 @@ fn parse(format: ToolFormat, pieces: &[&str]) -> (String, Vec<String>) {
         match delta {
             Delta::Content(text) => content += &text,
             Delta::ToolCall(call) => calls.push(format!("{}{}", call.name, call.arguments)),
-            Delta::Reasoning(text) => panic!("{text}"),
+            delta => panic!("{delta:?}"),
         }
     }
     (content, calls)
@@ -218,24 +218,133 @@ fn tags_far_apart_belong_to_no_call() {
     check(ToolFormat::Mistral, &name(BEGINNING), &name(BEGINNING), &[]);
 }
 
+/// The content, the number of calls and that of unread ones, if only so many bytes may be read as calls.
+fn parse_within(left: usize, format: ToolFormat, pieces: &[&str]) -> (String, usize, usize) {
+    let mut parser = ToolParser { left, ..parser(format) };
+    let mut deltas = Vec::new();
+    for piece in pieces {
+        parser.push(piece, &mut deltas);
+    }
+    parser.finish(&mut deltas);
+    let is_call = |delta: &&Delta| matches!(delta, Delta::ToolCall(_));
+    let calls = deltas.iter().filter(is_call).count();
+    let content = deltas.into_iter().filter_map(|delta| match delta {
+        Delta::Content(text) => Some(text),
+        _ => None,
+    });
+    (content.collect(), calls, parser.unread())
+}
+
 #[test]
 fn calls_are_read_again_only_so_often_and_are_content_then() {
     let closes = "</tool_call>".repeat(50);
     let long = format!("<tool_call>{{\"name\": \"f\", \"arguments\": {{\"a\": \"{closes}\"}}}}</tool_call>");
     let text = format!("{long}<tool_call>{{\"name\": \"f\"}}</tool_call>");
-    let parse = |left: usize, pieces: Vec<&str>| {
-        let mut parser = ToolParser { left, ..parser(ToolFormat::Hermes) };
-        let mut deltas = Vec::new();
-        for piece in pieces {
-            parser.push(piece, &mut deltas);
-        }
-        parser.finish(&mut deltas);
-        let is_call = |delta: &&Delta| matches!(delta, Delta::ToolCall(_));
-        (deltas.iter().filter(is_call).count(), parser.unread() > 0)
-    };
     for pieces in [vec![text.as_str()], text.split("").collect()] {
-        assert_eq!(parse(READ, pieces.clone()), (2, false));
-        assert_eq!(parse(long.len() * 10, pieces), (0, true));
+        assert_eq!(parse_within(READ, ToolFormat::Hermes, &pieces), (String::new(), 2, 0));
+        assert_eq!(parse_within(long.len() * 10, ToolFormat::Hermes, &pieces), (text.clone(), 0, 1));
+    }
+}
+
+#[test]
+fn what_is_read_does_not_depend_on_the_cuts_wherever_the_limit_is_reached() {
+    for (format, text) in [
+        (
+            ToolFormat::Hermes,
+            "<tool_call>{\"name\": \"</tool_call>\"}</tool_call>a<tool_call>{\"name\": \"f\"}</tool_call>",
+        ),
+        (ToolFormat::Hermes, "<tool_call>{\"name\": }</tool_call><tool_call>{\"name\": \"f\"}"),
+        (ToolFormat::Mistral, "[TOOL_CALLS]f[ARGS]{\"a\": [1]}b[TOOL_CALLS]f[ARGS]{\"a\": [2]}"),
+        (ToolFormat::Mistral, "[TOOL_CALLS]f[ARGS]{\"a\": [[TOOL_CALLS]f[ARGS]{\"a\": 1}[TOOL_CALLS]f[ARGS]"),
+        (ToolFormat::Llama, "{\"name\": \"f\", \"parameters\": {}}; {\"name\": \"f\"}"),
+        (
+            ToolFormat::Xml,
+            "<function=f>\n</function>\n<function=f>\n<parameter=text></function>\n</function>",
+        ),
+    ] {
+        let mut ways = std::collections::BTreeSet::new();
+        for left in (1..text.len() * 3).step_by(5) {
+            let whole = parse_within(left, format, &[text]);
+            for pieces in cuts(text) {
+                assert_eq!(parse_within(left, format, &pieces), whole, "{left} {pieces:?}");
+            }
+            ways.insert(whole);
+        }
+        // Nothing is read, or all of it.
+        assert!(ways.contains(&(text.to_owned(), 0, 1)) && ways.len() > 1, "{text} {ways:?}");
+    }
+}
+
+#[test]
+fn a_call_without_the_tags_around_it_is_read_if_its_function_is_known() {
+    let call = "<function=f>\n<parameter=count>\n7\n</parameter>\n</function>";
+    let tagged = format!("<tool_call>\n{call}\n</tool_call>");
+    let f = "f{\"count\":7}";
+    for (text, content, calls) in [
+        (call, "", &[f][..]),
+        ("<function=bare></function>", "", &["bare{}"]),
+        (&format!("Let me look.\n\n{call}"), "Let me look.", &[f]),
+        // The tag that ends the call is often written all the same.
+        (&format!("{call}\n</tool_call>"), "", &[f]),
+        (&format!("{call}\n</tool_call>\nDone."), "Done.", &[f]),
+        (&format!("{call}\n{call}\n</tool_call>\n{tagged}{call}"), "", &[f; 4]),
+        (&format!("{tagged}\n{call}\n{tagged}x"), "x", &[f; 3]),
+        (&format!("{call} </tool_call>"), " </tool_call>", &[f]),
+        (&format!("{call}</tool"), "</tool", &[f]),
+        (&format!("<function=f{call}"), "<function=f", &[f]),
+        (&format!("<function=f><{call}"), "<function=f><", &[f]),
+        (&format!("<tool_call>Calling {call}</tool_call>"), "<tool_call>Calling ", &[f]),
+        (
+            "<function=f><parameter=text>\na</function>\n<function=bare>\n</parameter></function>x",
+            "x",
+            &["f{\"text\":\"a</function>\\n<function=bare>\"}"],
+        ),
+        // One that never ends does not hide the next.
+        (
+            "<function=f><parameter=text>a</function>\n<function=bare>\n</function>",
+            "<function=f><parameter=text>a</function>",
+            &["bare{}"],
+        ),
+        (
+            "<function=f><parameter=text>a<function=bare></function>",
+            "<function=f><parameter=text>a",
+            &["bare{}"],
+        ),
+    ] {
+        check(ToolFormat::Xml, text, content, calls);
+    }
+}
+
+#[test]
+fn text_that_only_looks_like_a_call_without_tags_is_content_to_the_letter() {
+    let long = format!("<function={}></function>", "f".repeat(300));
+    let far = format!("<function=f>{}</function>", " ".repeat(SPACE + 1));
+    for text in [
+        "<function=unknown>\n<parameter=count>\n7\n</parameter>\n</function>",
+        "<function=>\n</function>",
+        "<function= f></function>",
+        "<function=F></function>",
+        "<function=f",
+        "<function=f>",
+        "<function=f>\n<parameter=count>\n7\n</parameter>\n</funct",
+        "write <function=f> and </function>",
+        "<function=f> <function=f>x",
+        "<func",
+        &long,
+        &far,
+    ] {
+        check(ToolFormat::Xml, text, text, &[]);
+    }
+    check(ToolFormat::Hermes, "<function=f></function>", "<function=f></function>", &[]);
+    let mut parser = parser(ToolFormat::Xml);
+    for (piece, said) in [("a <function=", "a "), ("f", ""), ("> is", "<function=f> is"), (" it", " it")] {
+        let mut deltas = Vec::new();
+        parser.push(piece, &mut deltas);
+        let text = deltas.into_iter().map(|delta| match delta {
+            Delta::Content(text) => text,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(text.collect::<String>(), said, "{piece:?}");
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct RulesArgs {
     grammar_file: Option<PathBuf>,
     /// Constrain the answer with a JSON schema
     ///
-    /// Keywords that cannot be held are refused by name.
+    /// Keywords that cannot be held are refused by name. With `--tools`, an answer may be calls instead.
     #[arg(short, long, value_name = "SCHEMA", group = "rules")]
     json_schema: Option<String>,
     /// Constrain the answer with the JSON schema in a file (also -jf)

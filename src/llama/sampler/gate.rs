@@ -10,17 +10,16 @@ pub(super) const NEWLINES: usize = 4;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Gate {
     phase: Phase,
+    /// The tag of a block that may still come.
+    open: Option<Vec<u8>>,
     close: Vec<u8>,
     headers: Vec<Vec<u8>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Phase {
-    /// Before the block, if there is a tag that opens one, or before the header: the text so far.
-    Before {
-        text: Vec<u8>,
-        open: Option<Vec<u8>>,
-    },
+    /// Before the block or the header: the text so far.
+    Before(Vec<u8>),
     /// Inside the block; the end of its text, shorter than the closing tag.
     Inside(Vec<u8>),
     Rules,
@@ -51,14 +50,12 @@ pub(super) enum Effect {
 impl Gate {
     pub(super) fn new(block: Option<&Block>) -> Self {
         let Some(Block { open, close, headers }) = block else {
-            return Self { phase: Phase::Rules, close: Vec::new(), headers: Vec::new() };
+            return Self { phase: Phase::Rules, open: None, close: Vec::new(), headers: Vec::new() };
         };
         let bytes = |text: &String| text.as_bytes().to_vec();
-        let phase = match open {
-            None => Phase::Inside(Vec::new()),
-            Some(open) => Phase::Before { text: Vec::new(), open: Some(bytes(open)) },
-        };
-        Self { phase, close: bytes(close), headers: headers.iter().map(bytes).collect() }
+        let phase = if open.is_none() { Phase::Inside(Vec::new()) } else { Phase::Before(Vec::new()) };
+        let open = open.as_ref().map(bytes);
+        Self { phase, open, close: bytes(close), headers: headers.iter().map(bytes).collect() }
     }
 
     /// Whether the rules alone decide everything that follows.
@@ -70,7 +67,7 @@ impl Gate {
     pub(super) fn asks_rules(&self) -> bool {
         match self.phase {
             Phase::Rules => true,
-            Phase::Before { .. } => self.headers.is_empty(),
+            Phase::Before(_) => self.headers.is_empty(),
             Phase::Inside(_) => false,
         }
     }
@@ -92,11 +89,14 @@ impl Gate {
         match &self.phase {
             Phase::Rules => Verdict::Rules,
             Phase::Inside(tail) => allowed(!ends && !self.spills(&[tail, text].concat())),
-            Phase::Before { text: before, open } => {
+            Phase::Before(before) => {
                 let all = [before, text].concat();
                 let is_text = !ends && !text.is_empty();
-                if is_text && open.as_ref().is_some_and(|open| may_become(&all, open)) {
-                    let inside = open.as_ref().and_then(|open| bare(&all).strip_prefix(open.as_slice()));
+                if is_text
+                    && let Some(open) = &self.open
+                    && may_become(&all, open)
+                {
+                    let inside = bare(&all).strip_prefix(open.as_slice());
                     return allowed(inside.is_none_or(|inside| !self.spills(inside)));
                 }
                 if self.headers.is_empty() {
@@ -119,10 +119,10 @@ impl Gate {
                 tail.extend(text);
                 self.close()
             }
-            Phase::Before { text: before, open } => {
+            Phase::Before(before) => {
                 before.extend(text);
-                let (all, open) = (before.clone(), open.clone());
-                if let Some(open) = &open {
+                let all = before.clone();
+                if let Some(open) = &self.open {
                     if let Some(inside) = bare(&all).strip_prefix(open.as_slice()) {
                         self.phase = Phase::Inside(inside.to_vec());
                         return self.close();
@@ -131,15 +131,15 @@ impl Gate {
                         return if self.headers.is_empty() { Effect::Either } else { Effect::Block };
                     }
                 }
-                self.head(&all)
+                self.begin_rules(&all)
             }
         }
     }
 
     /// Begins the text of the rules after a header, or at once without headers.
-    fn head(&mut self, text: &[u8]) -> Effect {
-        let mut behind = self.headers.iter().filter_map(|header| bare(text).strip_prefix(header.as_slice()));
-        let effect = match behind.next() {
+    fn begin_rules(&mut self, text: &[u8]) -> Effect {
+        let behind = |header: &Vec<u8>| bare(text).strip_prefix(header.as_slice());
+        let effect = match self.headers.iter().find_map(behind) {
             _ if self.headers.is_empty() => Effect::Rules,
             Some([]) => Effect::Block,
             None if self.headers.iter().any(|header| may_become(text, header)) => return Effect::Block,
@@ -154,10 +154,8 @@ impl Gate {
         let Phase::Inside(tail) = &self.phase else { return Effect::Block };
         if behind(tail, &self.close).is_some() {
             let spills = self.spills(tail);
-            self.phase = match self.headers[..] {
-                [] => Phase::Rules,
-                [..] => Phase::Before { text: Vec::new(), open: None },
-            };
+            self.open = None;
+            self.phase = if self.headers.is_empty() { Phase::Rules } else { Phase::Before(Vec::new()) };
             return if spills { Effect::Spilled } else { Effect::Block };
         }
         let surplus = tail.len().saturating_sub(self.close.len());

@@ -47,7 +47,10 @@ fn in_channels_a_grammar_holds_after_the_header_of_the_answer_in_each_of_its_for
         (Start::MidReasoning(Tags::HARMONY), block(None, &headers), block(None, &[])),
         (Start::MidContent(Tags::HARMONY), None, None),
     ] {
-        assert_eq!(session.block(start, false, headers.clone()), content, "{start:?}");
+        // A message that is closed is followed by a header, too.
+        for is_closed in [false, true] {
+            assert_eq!(session.block(start, is_closed, headers.clone()), content, "{start:?}");
+        }
         assert_eq!(session.block(start, false, Vec::new()), call, "{start:?}");
     }
 }
@@ -72,6 +75,9 @@ fn in_channels_reasoning_that_is_ended_leads_to_what_may_follow() {
     let session = session(HARMONY, "");
     let grammar = || Some(Grammar { rules: Rules::Gbnf("root ::= \"a\"".to_owned()).into(), after: None });
     for (choice, grammar, header) in [
+        (ToolChoice::None, schema(), "<|start|>assistant<|channel|>final<|message|>"),
+        // The rules have the headers of the content and of calls.
+        (ToolChoice::Auto, schema(), ""),
         (ToolChoice::None, None, "<|start|>assistant<|channel|>final<|message|>"),
         (ToolChoice::Auto, grammar(), "<|start|>assistant<|channel|>final<|message|>"),
         (ToolChoice::Auto, None, "<|start|>assistant<|channel|>commentary"),
@@ -86,6 +92,36 @@ fn in_channels_reasoning_that_is_ended_leads_to_what_may_follow() {
         let ending = session.detokenize(&reasoning.ending);
         assert_eq!(ending, format!("Enough.\n<|end|>{header}"), "{choice:?}");
     }
+}
+
+#[test]
+fn in_channels_content_of_a_schema_and_calls_have_their_headers_in_the_rules() {
+    let first = |request: ChatRequest| {
+        let template = if request.continue_final { CONTINUED } else { HARMONY };
+        let sampling = session(template, "").chat_request(request).unwrap().sampling;
+        let Grammar { rules, after } = sampling.grammar.unwrap();
+        let Rules::Composed { lark, .. } = &*rules else { panic!("{rules:?}") };
+        (lark.lines().next().unwrap().to_owned(), after)
+    };
+    let asked = |reasoning| {
+        let mut request = asked(ToolChoice::Auto, reasoning);
+        request.sampling.grammar = schema();
+        request
+    };
+    let (open, close) = (Some(Tags::HARMONY.open.to_owned()), Tags::HARMONY.close.to_owned());
+    let (with_headers, after) = first(asked(None));
+    let begin = "start: (begin \"assistant\")? call | (channel \"final\" message | channel \"final \" constrain \"json\" message | ";
+    assert!(with_headers.starts_with(begin) && with_headers.ends_with(") @content"), "{with_headers}");
+    assert_eq!(after, Some(Block { open, close: close.clone(), headers: Vec::new() }));
+    let after = Some(Block { open: None, close, headers: Vec::new() });
+    assert_eq!(first(asked(Some("hm"))), (with_headers.clone(), after));
+    let mut ended = asked(Some("hm"));
+    ended.reasoning_budget = Some(0);
+    assert_eq!(first(ended), (with_headers, None));
+    let mut continued = asked(Some("hm"));
+    let last = continued.messages.last_mut().unwrap();
+    (last.reasoning_content, last.content) = (None, crate::chat::Content::Text("{".to_owned()));
+    assert_eq!(first(continued), ("start: (begin \"assistant\")? call | @content".to_owned(), None));
 }
 
 const CONTINUED: &str = "{% for m in messages %}<|start|>{{ m.role }}{% if m.reasoning_content %}<|channel|>analysis<|message|>\
@@ -113,6 +149,7 @@ fn in_channels_an_answer_continues_where_continued_reasoning_is_ended() {
         let deltas = [parser.push(answer), parser.finish()].concat();
         let parts = deltas.into_iter().map(|delta| match delta {
             Delta::ToolCall(_) => "call".to_owned(),
+            Delta::Between(text) => text.to_owned(),
             Delta::Content(text) | Delta::Reasoning(text) => text,
         });
         assert_eq!(parts.collect::<String>(), content, "{choice:?} {answer}");
@@ -140,6 +177,12 @@ fn in_channels_stop_strings_are_found_in_the_content_alone() {
             assert_eq!((found, usage.total.completion_tokens as usize), (reason, tokens), "{stop}");
         }
     }
+    // The model did not write what joins two messages.
+    let preamble = "<|channel|>commentary<|message|>One.\n<|end|><|start|>assistant";
+    let says = format!("{preamble}<|channel|>final<|message|>\nTwo.\n\nThree.");
+    let (_, content, end) = ask(&session(HARMONY, &says), |r| r.stop = vec!["\n\n".to_owned()]);
+    assert_eq!(content, "One.\n\n\n\nTwo.");
+    assert!(matches!(end, ChatEvent::Finished { reason: FinishReason::StopString(0), .. }), "{end:?}");
     let mut request = ChatRequest::new(vec![Message::new(Role::User, "")], SamplingParams::greedy());
     request.stop = vec![String::new(); 10_000];
     let error = session(HARMONY, "x").chat(request).unwrap_err();

@@ -27,10 +27,7 @@ impl Parts {
         let root = parameters.cloned().unwrap_or_else(|| json!({}));
         held::parameters(name, &root)?;
         let required = required(&root);
-        let mut body = literal(&format!("{}{name}{}{}", elements.name.0, elements.name.1, line(elements)));
-        if !elements.has_lines {
-            write!(body, " {MAY_BREAK}").expect("a string takes all text");
-        }
+        let mut body = format!("{}{}", begin(elements, name), after_begin(elements));
         for (at, (key, schema)) in properties(&root).enumerate() {
             writable::check_key(elements, name, key)?;
             let begin = literal(&format!("{}{key}{}", elements.key.0, key_end(elements)));
@@ -41,19 +38,28 @@ impl Parts {
                 .expect("a string takes all text");
         }
         if takes_more(&root) {
-            self.text_end = Some(elements.value_end);
             let known: Vec<_> = properties(&root).map(|(key, _)| pattern(key)).collect();
-            let (begin, end) = (pattern(elements.key.0), pattern(&key_end(elements)));
-            let (rule, known) = (format!("KEY_{index}"), known.join("|"));
-            writeln!(self.lark, "{rule}: /{begin}[^<>\"\\s]+{end}/ & ~/{begin}({known}){end}/")
-                .expect("a string takes all text");
-            write!(body, " ({rule}{} TEXT {})*", value_begin(elements), after(elements))
-                .expect("a string takes all text");
+            let more = self.unlisted(elements, &format!("KEY_{index}"), &known.join("|"));
+            body.push_str(&more);
         }
-        if !elements.end.is_empty() {
-            write!(body, " {}", literal(elements.end)).expect("a string takes all text");
-        }
+        body.push_str(&end(elements));
         Ok(body)
+    }
+
+    /// The name of one of these functions and any arguments.
+    pub(super) fn any_elements(&mut self, elements: Elements, names: &[&str]) -> String {
+        let begins: Vec<_> = names.iter().map(|name| begin(elements, name)).collect();
+        let arguments = self.unlisted(elements, "KEY", "");
+        format!("({}){}{arguments}{}", begins.join(" | "), after_begin(elements), end(elements))
+    }
+
+    /// Arguments without a schema, whose keys match `rule` and are not `known`, a regular expression.
+    fn unlisted(&mut self, elements: Elements, rule: &str, known: &str) -> String {
+        self.text_end = Some(elements.value_end);
+        let (begin, end) = (pattern(elements.key.0), pattern(&key_end(elements)));
+        writeln!(self.lark, "{rule}: /{begin}[^<>\"\\s]+{end}/ & ~/{begin}({known}){end}/")
+            .expect("a string takes all text");
+        format!(" ({rule}{} TEXT {})*", value_begin(elements), after(elements))
     }
 
     /// The value of a parameter and its closing tag.
@@ -80,6 +86,21 @@ impl Parts {
         self.schemas.push((name.to_owned(), schema.to_string()));
         Ok(format!("@{name} {end}"))
     }
+}
+
+/// The text up to the name of a function.
+fn begin(elements: Elements, name: &str) -> String {
+    literal(&format!("{}{name}{}{}", elements.name.0, elements.name.1, line(elements)))
+}
+
+/// What comes after the name.
+fn after_begin(elements: Elements) -> String {
+    if elements.has_lines { String::new() } else { format!(" {MAY_BREAK}") }
+}
+
+/// What comes after the last argument.
+fn end(elements: Elements) -> String {
+    if elements.end.is_empty() { String::new() } else { format!(" {}", literal(elements.end)) }
 }
 
 /// The line break around names and values, if it means something.

@@ -14,7 +14,23 @@ use crate::chat::tools::held::{self, Unheld};
 use crate::chat::tools::values::{is_text, kinds};
 use crate::chat::tools::writable;
 
+/// An object with any values.
+const OBJECT: &str = r#"object: "{" (pair ("," pair)*)? "}"
+pair: KEY ":" value
+value: quote TEXT | object | "[" (value ("," value)*)? "]" | NUMBER | "true" | "false" | "null"
+KEY: /[^\s:{}\[\],<>|"']+/
+NUMBER: /-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/
+"#;
+
 impl Parts {
+    /// The name of one of these functions and any arguments.
+    pub(super) fn any_gemma(&mut self, names: &[&str]) -> String {
+        self.text_end = Some(QUOTE);
+        self.lark.push_str(OBJECT);
+        let begins: Vec<_> = names.iter().map(|name| literal(&format!("{CALL}{name}"))).collect();
+        format!("({}) object", begins.join(" | "))
+    }
+
     pub(super) fn gemma(
         &mut self,
         index: usize,

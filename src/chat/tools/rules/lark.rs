@@ -69,6 +69,22 @@ pub(super) fn literal(text: &str) -> String {
     Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }
 
+/// A text as literals and the rules of the tags in it.
+pub(super) fn sequence(text: &str, tags: &[(&str, &str)]) -> String {
+    let (mut parts, mut rest) = (Vec::new(), text);
+    while !rest.is_empty() {
+        let found = tags.iter().filter_map(|(name, tag)| Some((rest.find(tag)?, name, tag.len())));
+        let Some((at, name, length)) = found.min() else {
+            parts.push(literal(rest));
+            break;
+        };
+        parts.extend((at > 0).then(|| literal(&rest[..at])));
+        parts.push((*name).to_owned());
+        rest = &rest[at + length..];
+    }
+    parts.join(" ")
+}
+
 /// A text as a regular expression of Lark.
 pub(super) fn pattern(text: &str) -> String {
     let mut out = String::new();

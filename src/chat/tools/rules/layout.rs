@@ -1,7 +1,8 @@
 //! What is around the calls of an answer.
 
-use crate::chat::tags::HARMONY_HEADER;
-use crate::chat::tools::format::{Body, DEEPSEEK_SEPARATOR, Placement, ToolFormat};
+use super::lark::sequence;
+use crate::chat::channels::{HEADER, headers};
+use crate::chat::tools::format::{Body, Placement, ToolFormat};
 use crate::chat::tools::gemma::QUOTE;
 
 /// The rules around the functions.
@@ -53,18 +54,26 @@ impl Layout {
 
 /// The names of tags in the rules, and their texts.
 pub(super) fn tags(format: ToolFormat) -> Vec<(&'static str, &'static str)> {
-    let Some(syntax) = format.syntax() else { return HARMONY_HEADER.to_vec() };
+    let Some(syntax) = format.syntax() else { return HEADER.to_vec() };
     let section = syntax.section.into_iter().flat_map(|(begin, end)| [("begin", begin), ("end", end)]);
     let body = match syntax.body {
         // The tag is optional.
         Body::Object if syntax.placement == Placement::Bare => return Vec::new(),
-        Body::Named(_) if format == ToolFormat::DeepSeekFenced => vec![("separator", DEEPSEEK_SEPARATOR)],
         Body::Named(named) => {
-            named.skip.map(|id| ("id", id)).into_iter().chain([("separator", named.separator)]).collect()
+            named.skip.map(|id| ("id", id)).into_iter().chain([("separator", named.tag)]).collect()
         }
         Body::Gemma => vec![("quote", QUOTE)],
         Body::Object | Body::List | Body::Elements(_) => Vec::new(),
     };
     let close = syntax.close.map(|close| ("close", close));
     [("open", syntax.open)].into_iter().chain(close).chain(section).chain(body).collect()
+}
+
+/// What comes before content that may be there instead of calls.
+pub(super) fn header(format: ToolFormat) -> String {
+    if format.syntax().is_some() {
+        return String::new();
+    }
+    let headers: Vec<_> = headers().iter().map(|header| sequence(header, &HEADER)).collect();
+    format!("({}) ", headers.join(" | "))
 }

@@ -152,6 +152,85 @@ fn a_forced_call_is_nothing_else() {
 }
 
 #[test]
+fn beside_a_schema_an_answer_conforms_to_it_or_is_calls_of_known_functions() {
+    // Where a call has no tag, content of this schema begins like one.
+    let schema = json!({
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "arguments": {"type": "integer"}, "parameters": {"type": "integer"}},
+        "required": ["name"],
+    });
+    let schema = schema.to_string();
+    for format in ToolFormat::ALL {
+        let rules = |calls, has_header| {
+            let rules = CallRules::or_content(format, &typed(), calls, &schema, has_header);
+            compiled(format, &rules.unwrap().unwrap())
+        };
+        let headers =
+            if format == ToolFormat::Harmony { Tags::HARMONY.headers() } else { vec![String::new()] };
+        let mut any = rules(Calls::Any, false);
+        for header in &headers {
+            for (content, conforms) in [
+                (r#"{"name": "f"}"#, true),
+                (r#"{"name": "f", "parameters": 7}"#, true),
+                (r#"{"name": "f", "arguments": 7}"#, true),
+                (r#"{"name": "get-time_2", "parameters": "x"}"#, false),
+                (r#"{"name": 7}"#, false),
+                ("{}", false),
+                ("hi", false),
+                ("", false),
+            ] {
+                let text = format!("{header}{content}");
+                assert_eq!(accepts(&mut any, &text), conforms, "{format:?} {text}");
+            }
+        }
+        assert_eq!(accepts(&mut any, r#"{"name": "f"}"#), format != ToolFormat::Harmony);
+        assert!(accepts(&mut rules(Calls::Any, true), r#"{"name": "f"}"#), "{format:?}");
+        let calls = [
+            ("f", json!({"count": 7, "sure": true})),
+            ("get-time_2", json!({})),
+            // Not held to the schema of the function.
+            ("f", json!({"text": "a <b> é", "new": "x", "sizes": [1, -2.5e3]})),
+        ];
+        for call in &calls {
+            let text = answer(format, std::slice::from_ref(call));
+            assert!(accepts(&mut any, &text), "{format:?} {text}");
+            assert_eq!(read(format, &text, &typed()), [(call.0.to_owned(), call.1.clone())], "{format:?}");
+            assert!(!accepts(&mut any, &format!("{text}{{}}")), "{format:?} {text}");
+            assert!(!accepts(&mut any, &format!(r#"{{"name": "f"}}{text}"#)), "{format:?} {text}");
+        }
+        let text = answer(format, &calls);
+        assert_eq!(accepts(&mut any, &text), has_many(format), "{format:?} {text}");
+        let mut once = rules(Calls::AnyOnce, false);
+        assert!(accepts(&mut once, &answer(format, &calls[..1])) && !accepts(&mut once, &text), "{format:?}");
+        let unknown = answer(format, &[("other", json!({}))]);
+        assert!(!accepts(&mut any, &unknown), "{format:?} {unknown}");
+    }
+}
+
+#[test]
+fn beside_a_schema_the_schemas_of_functions_do_not_matter_and_their_names_do() {
+    let unheld =
+        json!({"not": {}, "properties": {"p": {"type": "string", "pattern": "a"}}, "minProperties": 1});
+    for format in ToolFormat::ALL {
+        let new = |name: &str| {
+            let tool = json!({"name": name, "parameters": unheld});
+            CallRules::or_content(format, &[tool.clone(), tool], Calls::Any, "true", false)
+        };
+        let mut any = compiled(format, &new("f").unwrap().unwrap());
+        assert!(accepts(&mut any, &answer(format, &[("f", json!({"p": "x"}))])), "{format:?}");
+        let name = "n".repeat(300);
+        let is_json = matches!(format, ToolFormat::Hermes | ToolFormat::MistralList | ToolFormat::Llama);
+        assert_eq!(new(&name).err(), (!is_json).then(|| Unheld::Function { name }), "{format:?}");
+        assert_eq!(CallRules::or_content(format, &[], Calls::Any, "true", false), Ok(None));
+    }
+    let nested = json!({"a": {"b": [[], {"d": "{x}"}, null]}, "e": true});
+    let rules = CallRules::or_content(ToolFormat::Gemma, &typed(), Calls::Any, "{}", false);
+    let mut any = compiled(ToolFormat::Gemma, &rules.unwrap().unwrap());
+    let text = answer(ToolFormat::Gemma, &[("f", nested)]);
+    assert!(accepts(&mut any, &text), "{text}");
+}
+
+#[test]
 fn an_id_is_optional_where_templates_differ() {
     let mut named = matcher(ToolFormat::Mistral, Calls::Any);
     let call = "[TOOL_CALLS]f[CALL_ID]abcDEF123[ARGS]{\"count\": 1, \"sure\": true}";
@@ -216,7 +295,7 @@ fn read(format: ToolFormat, text: &str, tools: &[Value]) -> Vec<(String, Value)>
     let deltas = [parser.push(text), parser.finish()].concat();
     let calls = deltas.into_iter().filter_map(|delta| match delta {
         Delta::ToolCall(call) => Some((call.name, call.arguments)),
-        Delta::Content(_) | Delta::Reasoning(_) => None,
+        Delta::Content(_) | Delta::Between(_) | Delta::Reasoning(_) => None,
     });
     calls.collect()
 }
