@@ -1,5 +1,6 @@
 // Pictures of the page, to look at: `node web/screenshots.mjs FOLDER [NAME]`, after `cargo build --example scripted`. NAME
-// selects those whose names contain it. The pictures in docs are `answer-1440-light` and `status-1440-dark`.
+// selects those whose names contain it. The pictures in docs are `answer-1440-light` and `status-1440-dark`, with 256 colors
+// (`pngquant --quality 85-100`).
 
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
