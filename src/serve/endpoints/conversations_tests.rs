@@ -157,7 +157,7 @@ async fn conversations_and_answers_do_not_wait_for_each_other_nor_for_a_search()
     let app = app("ok", Settings { sessions, ..Settings::default() });
     let router = router(Arc::clone(&app));
     let get = |path: &str| Request::get(path).body(Body::empty()).unwrap();
-    let status = |request| {
+    let status = |request: Request<Body>| {
         let router = router.clone();
         async move { timeout(LONG, router.oneshot(request)).await.unwrap().unwrap().status() }
     };
