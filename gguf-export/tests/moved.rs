@@ -1,5 +1,4 @@
 //! Columns that move only as whole heads: types whose blocks they would split are neither chosen nor accepted.
-#![expect(clippy::unwrap_used, reason = "a panic names the line")]
 #![allow(clippy::disallowed_methods, reason = "tests read and write temporary files")]
 
 mod common;
