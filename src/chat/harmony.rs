@@ -117,7 +117,7 @@ impl HarmonyParser {
         let held = self.held.take_all();
         match self.state {
             State::Header => self.cut_header(held, &mut deltas),
-            State::Reasoning => self.reasoning(held, &mut deltas),
+            State::Reasoning => self.reasoning(&held, &mut deltas),
             State::Content | State::Call { .. } => self.content(held, &mut deltas),
         }
         deltas
@@ -217,7 +217,7 @@ impl HarmonyParser {
         let end = found.map_or_else(|| self.held.len() - open_end(&self.held), |(at, _)| at);
         let text = self.held.take(end);
         match self.state {
-            State::Reasoning => self.reasoning(text, deltas),
+            State::Reasoning => self.reasoning(&text, deltas),
             _ => self.content(text, deltas),
         }
         if let Some((_, length)) = found {
@@ -281,7 +281,7 @@ impl HarmonyParser {
         (self.state, self.is_next) = (State::Header, true);
     }
 
-    fn reasoning(&mut self, text: String, deltas: &mut Vec<Delta>) {
+    fn reasoning(&mut self, text: &str, deltas: &mut Vec<Delta>) {
         if !text.is_empty() {
             let between = if self.has_reasoning && self.is_next { BETWEEN } else { "" };
             (self.has_reasoning, self.is_next) = (true, false);

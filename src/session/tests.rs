@@ -364,8 +364,8 @@ fn one_required_call_is_the_only_one_if_calls_are_not_parallel() {
     assert_eq!(root(false, ToolChoice::Function("f".to_owned())), "start: call");
 }
 
-fn schema() -> Option<Grammar> {
-    Some(Grammar { rules: Rules::JsonSchema("{}".to_owned()).into(), after: None })
+fn schema() -> Grammar {
+    Grammar { rules: Rules::JsonSchema("{}".to_owned()).into(), after: None }
 }
 
 #[test]
@@ -374,7 +374,7 @@ fn beside_a_schema_the_model_may_call_the_functions_it_is_offered() {
     let start = |template: &str, change: &dyn Fn(&mut ChatRequest)| {
         let mut request = ChatRequest::new(vec![Message::new(Role::User, "")], SamplingParams::greedy());
         request.tools = vec![serde_json::json!({"type": "function", "function": {"name": "f"}})];
-        request.sampling.grammar = schema();
+        request.sampling.grammar = Some(schema());
         change(&mut request);
         let Grammar { rules, after } =
             session(template, "").chat_request(request).unwrap().sampling.grammar.unwrap();
@@ -404,7 +404,7 @@ fn beside_a_schema_the_model_may_call_the_functions_it_is_offered() {
 fn a_function_that_cannot_be_called_beside_a_schema_is_refused_by_name() {
     let mut request = ChatRequest::new(vec![Message::new(Role::User, "")], SamplingParams::greedy());
     request.tools = vec![serde_json::json!({"name": "two words"})];
-    request.sampling.grammar = schema();
+    request.sampling.grammar = Some(schema());
     let session = session("[TOOL_CALLS] [ARGS]", "y");
     let error = session.chat(request).unwrap_err();
     assert!(matches!(error, Error::ToolChoice(ToolChoiceError::Unwritable(_))), "{error:?}");

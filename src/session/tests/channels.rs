@@ -75,9 +75,9 @@ fn in_channels_reasoning_that_is_ended_leads_to_what_may_follow() {
     let session = session(HARMONY, "");
     let grammar = || Some(Grammar { rules: Rules::Gbnf("root ::= \"a\"".to_owned()).into(), after: None });
     for (choice, grammar, header) in [
-        (ToolChoice::None, schema(), "<|start|>assistant<|channel|>final<|message|>"),
+        (ToolChoice::None, Some(schema()), "<|start|>assistant<|channel|>final<|message|>"),
         // The rules have the headers of the content and of calls.
-        (ToolChoice::Auto, schema(), ""),
+        (ToolChoice::Auto, Some(schema()), ""),
         (ToolChoice::None, None, "<|start|>assistant<|channel|>final<|message|>"),
         (ToolChoice::Auto, grammar(), "<|start|>assistant<|channel|>final<|message|>"),
         (ToolChoice::Auto, None, "<|start|>assistant<|channel|>commentary"),
@@ -105,7 +105,7 @@ fn in_channels_content_of_a_schema_and_calls_have_their_headers_in_the_rules() {
     };
     let asked = |reasoning| {
         let mut request = asked(ToolChoice::Auto, reasoning);
-        request.sampling.grammar = schema();
+        request.sampling.grammar = Some(schema());
         request
     };
     let (open, close) = (Some(Tags::HARMONY.open.to_owned()), Tags::HARMONY.close.to_owned());

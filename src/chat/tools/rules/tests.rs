@@ -220,7 +220,7 @@ fn beside_a_schema_the_schemas_of_functions_do_not_matter_and_their_names_do() {
         assert!(accepts(&mut any, &answer(format, &[("f", json!({"p": "x"}))])), "{format:?}");
         let name = "n".repeat(300);
         let is_json = matches!(format, ToolFormat::Hermes | ToolFormat::MistralList | ToolFormat::Llama);
-        assert_eq!(new(&name).err(), (!is_json).then(|| Unheld::Function { name }), "{format:?}");
+        assert_eq!(new(&name).err(), (!is_json).then_some(Unheld::Function { name }), "{format:?}");
         assert_eq!(CallRules::or_content(format, &[], Calls::Any, "true", false), Ok(None));
     }
     let nested = json!({"a": {"b": [[], {"d": "{x}"}, null]}, "e": true});

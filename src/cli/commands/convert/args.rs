@@ -40,7 +40,7 @@ pub(crate) struct Convert {
     /// Set the type of the token embedding
     #[arg(long, value_enum, value_name = "TYPE", help_heading = TYPES, hide_short_help = true)]
     pub(crate) token_embd: Option<FloatType>,
-    /// Set the type of the transposed keys of latent attention (attn_k_b) [default: the smallest exact one]
+    /// Set the type of the transposed keys of latent attention (`attn_k_b`) [default: the smallest exact one]
     #[arg(long, value_enum, value_name = "TYPE", help_heading = TYPES, hide_short_help = true)]
     pub(crate) mla_k: Option<FloatType>,
     /// Set the type of the MTP layer [default: the smallest exact one]
