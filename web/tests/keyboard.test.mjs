@@ -181,6 +181,10 @@ test("a text file becomes part of the message", async (t) => {
   await button(page, "Add a text file").click();
   await (await chosen).setFiles([{ name: "a.txt", mimeType: "text/plain", buffer: Buffer.from("one\n```\ntwo\n") }]);
   await page.waitForFunction(() => document.getElementById("message").value === "a.txt:\n````\none\n```\ntwo\n````");
+  const many = page.waitForEvent("filechooser");
+  await button(page, "Add a text file").click();
+  await (await many).setFiles([{ name: "m.txt", mimeType: "text/plain", buffer: Buffer.from("` ".repeat(200_000)) }]);
+  await page.waitForFunction(() => document.getElementById("message").value.includes("m.txt:\n```\n` `"));
   const binary = page.waitForEvent("filechooser");
   await button(page, "Add a text file").click();
   await (await binary).setFiles([{ name: "b.bin", mimeType: "application/octet-stream", buffer: Buffer.from([0, 255, 1]) }]);

@@ -101,7 +101,9 @@ async function asText(file) {
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
     if (text.includes("\0")) throw new TypeError();
-    const fence = "`".repeat(Math.max(3, ...[...text.matchAll(/`+/g)].map(([run]) => run.length + 1)));
+    let ticks = 3;
+    for (const [run] of text.matchAll(/`+/g)) ticks = Math.max(ticks, run.length + 1);
+    const fence = "`".repeat(ticks);
     return `${file.name}:\n${fence}\n${text.replace(/\n$/, "")}\n${fence}`;
   } catch {
     return refuse(t.notText(file.name));
