@@ -7,12 +7,11 @@ use serde_json::Value;
 use super::elements::Elements;
 use super::format::{Body, Placement, Syntax};
 use super::parsed::names;
+use super::writable::{LENGTH, is_name_before};
 use crate::chat::reasoning::begun;
 
 /// The maximum number of bytes of whitespace between tags, and of the newlines before a call that are dropped.
 pub(super) const SPACE: usize = 256;
-/// The maximum number of bytes of the name of a function that is called without a tag.
-const NAME: usize = 256;
 
 /// Where the held text is, between calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,13 +150,7 @@ impl Functions {
     fn new(elements: Elements, tools: &[Value]) -> Self {
         let (open, end) = elements.name;
         // Other names are not read.
-        let is_read = |name: &String| {
-            name.len() <= NAME
-                && !name.is_empty()
-                && name.trim() == name
-                && !name.contains(['<', '\n'])
-                && !name.contains(end)
-        };
+        let is_read = |name: &String| (1..=LENGTH).contains(&name.len()) && is_name_before(name, end);
         let mut names: Vec<_> =
             names(tools).into_iter().filter(is_read).map(|name| format!("{name}{end}")).collect();
         names.sort_unstable();
@@ -168,7 +161,7 @@ impl Functions {
         text.match_indices(self.open).find_map(|(at, _)| {
             let body = at + self.open.len();
             let rest = &text[body..];
-            let near = &rest[..rest.floor_char_boundary(NAME + self.end.len())];
+            let near = &rest[..rest.floor_char_boundary(LENGTH + self.end.len())];
             match near.find(self.end).map(|end| &near[..end + self.end.len()]) {
                 Some(name) => self
                     .names

@@ -10,14 +10,14 @@ use super::held::Unheld;
 use super::parsed::name_length;
 
 /// The maximum length in bytes of a function's name that is not in JSON.
-const LENGTH: usize = 256;
+pub(super) const LENGTH: usize = 256;
 
 /// Refuses the name of a function.
 pub(super) fn check_function(format: ToolFormat, name: &str) -> Result<(), Unheld> {
     let is_read = match format.syntax().map(|syntax| syntax.body) {
         Some(Body::Object | Body::List) => return Ok(()),
         Some(Body::Elements(Elements { name: (begin, end), .. })) if !begin.is_empty() => {
-            is_before(name, end) && !name.contains(['<', '\n'])
+            is_name_before(name, end)
         }
         Some(Body::Elements(_) | Body::Gemma | Body::Named(_)) => name_length(name) == name.len(),
         None => !name.contains(|c: char| c.is_whitespace() || c == '<'),
@@ -58,6 +58,11 @@ fn check_parameter(is_read: bool, function: &str, key: &str) -> Result<(), Unhel
         return Ok(());
     }
     Err(Unheld::Parameter { name: key.to_owned(), function: function.to_owned() })
+}
+
+/// Whether the name of a function is read up to this text, which follows it in an element.
+pub(super) fn is_name_before(name: &str, end: &str) -> bool {
+    is_before(name, end) && !name.contains(['<', '\n'])
 }
 
 /// Whether a name is read up to this text.
