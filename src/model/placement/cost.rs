@@ -158,7 +158,8 @@ impl Model<'_> {
             (0..layers).map(device).chain([choice.device(Home::Output, layers), 0]).collect();
         for &index in &used {
             let line = &mut lines[index];
-            line.compute += ubatch * self.token_bytes() + self.mask_bytes(ubatch, choice.context);
+            line.compute +=
+                ubatch * self.token_bytes(choice.context) + self.mask_bytes(ubatch, choice.context);
             if index == choice.device(Home::Output, layers) {
                 // Logits are reserved for every token of a batch, but memory is used only for those written.
                 line.compute += logits * if index == 0 { sequences } else { ubatch };
@@ -170,30 +171,30 @@ impl Model<'_> {
         if let Some(gpu) = self.machine.copier().filter(|_| choice.copies.is_some()) {
             let line = &mut lines[gpu + 1];
             if !used.contains(&(gpu + 1)) {
-                line.compute += ubatch * self.token_bytes();
+                line.compute += ubatch * self.token_bytes(choice.context);
             }
             line.compute = line.compute.saturating_add(self.copy_bytes(choice, rules));
         }
     }
 
     /// Bytes of intermediate results for one token of a batch: the widest part of a layer.
-    fn token_bytes(&self) -> u64 {
+    fn token_bytes(&self, context: u32) -> u64 {
         let h = self.hparams;
         let experts = u64::from(h.experts_used) * h.embedding * 2;
         let heads = h.heads.iter().copied().max().unwrap_or(0);
         let window = h.sliding.as_ref().map_or((0, 0), |sliding| (sliding.key_length, sliding.value_length));
         let (key, value) = (h.key_length.max(window.0), h.value_length.max(window.1));
-        let attention = u64::from(heads) * (2 * key + value) * 2;
+        let (inputs, products) = (2 * key + value, u64::from(context).next_multiple_of(CELLS));
+        let head = if self.options.flash == Flash::Off { inputs + products.max(inputs) } else { inputs * 2 };
+        let attention = u64::from(heads) * head;
         let recurrent = h.recurrent.map_or(0, |r| 5 * (r.inner + 2 * r.groups * r.state));
         4 * (2 * h.embedding + experts.max(attention).max(recurrent))
     }
 
-    /// Bytes of the attention mask, and of the products of attention if it is not fused.
+    /// Bytes of the attention mask: F16 where attention is fused, or else F32.
     fn mask_bytes(&self, ubatch: u64, context: u32) -> u64 {
-        let context = u64::from(context).next_multiple_of(CELLS);
-        let heads = u64::from(self.hparams.heads.iter().copied().max().unwrap_or(0));
-        let products = if self.options.flash == Flash::Off { 4 * heads } else { 2 };
-        ubatch * context * (4 + products)
+        let value = if self.options.flash == Flash::Off { 4 } else { 2 };
+        ubatch * u64::from(context).next_multiple_of(CELLS) * value
     }
 
     /// A line for each device, with its limits and nothing placed.
