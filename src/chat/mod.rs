@@ -29,6 +29,7 @@ mod tags;
 mod template;
 mod thread;
 mod tools;
+mod unclosed;
 mod walk;
 
 pub use answer::AnswerParser;

@@ -93,6 +93,14 @@ impl ToolParser {
         }
     }
 
+    /// Where the first call in a text begins, and its text after the opening tag if that is whole.
+    pub(super) fn find(&self, text: &str) -> Option<(usize, Option<usize>)> {
+        Some(match self.finder.find(text, Place::Other, false)? {
+            Found::Call { at, body, .. } => (at, Some(body)),
+            Found::Begun { at } => (at, None),
+        })
+    }
+
     /// The number of texts so far that begin like a call and stayed content.
     pub(super) fn unread(&self) -> usize {
         self.unread
