@@ -507,6 +507,28 @@ mod tests {
     }
 
     #[test]
+    fn a_template_may_look_at_what_its_macros_and_blocks_write() {
+        // Each right-hand side is the output of Jinja2 3.1.
+        for (source, text) in [
+            (
+                "{% macro m(x) %}{{ x or '<none>' }}{% endmacro %}{% set y = m('') %}{{ 'no' if y == '<none>' else y }}",
+                "no",
+            ),
+            (
+                "{% macro n() %}<a>{% endmacro %}{% macro m() %}{{ n() }}{% endmacro %}{{ m() == '<a>' }}",
+                "True",
+            ),
+            ("{% set y %}<a>{% endset %}{{ '<a>' in y }}{{ y }}", "True<a>"),
+            ("{% set q = namespace() %}{% set q.x %}<a>{% endset %}{{ q.x == '<a>' }}", "True"),
+            ("{% set x = 'ab' %}{% filter upper %}{{ x }}c{% endfilter %}", "ABC"),
+            ("{% set y | upper %}ab{% endset %}{{ y }}", "AB"),
+            ("{% macro m() %}[{{ caller() == 'x' }}]{% endmacro %}{% call m() %}x{% endcall %}", "[True]"),
+        ] {
+            assert_eq!(render(source, &[], &RenderOptions::default()), text, "{source}");
+        }
+    }
+
+    #[test]
     fn tool_calls_and_reasoning_reach_the_template() {
         let mut message = Message::new(Role::Assistant, "");
         message.reasoning_content = Some("hm".into());
