@@ -23,6 +23,7 @@ mod python;
 mod reasoning;
 mod rendered;
 mod singly;
+mod spelled;
 mod strftime;
 mod syntax;
 mod tags;

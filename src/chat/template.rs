@@ -1,8 +1,7 @@
 //! Renders a Hugging Face chat template as transformers' `apply_chat_template` does.
 //!
 //! Intentional differences: an empty list of tools counts as no tools, text marked safe does not escape what is added to
-//! it for HTML, and templates may append to a list in a namespace. A difference that minijinja does not allow to remove:
-//! very large and very small floats under `~`.
+//! it for HTML, and templates may append to a list in a namespace.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -489,6 +488,10 @@ mod tests {
         assert_eq!(
             with("{% for k, v in y.items() %}{{ k }}={{ v }};{% endfor %}", "y", json!({"b": 1, "a": 2})),
             "b=1;a=2;"
+        );
+        assert_eq!(
+            with("{{ 'a' ~ y ~ 1e16 ~ none }}", "y", json!(["it's", 1e-7, null])),
+            "a[\"it's\", 1e-07, None]1e+16None"
         );
     }
 
