@@ -8,10 +8,12 @@ use super::reasoning::{Place, ReasoningParser};
 use super::tags::{Start, Tags};
 use super::template::Template;
 use super::tools::{ToolFormat, ToolParser, names};
+use super::unclosed::UnclosedParser;
 
 /// Takes the text of an answer as it is written and returns deltas.
 ///
-/// However the text is split, the joined deltas are the same. A call inside the reasoning is reasoning.
+/// However the text is split, the joined deltas are the same. A call inside the reasoning is reasoning, unless the answer
+/// ends with it.
 #[derive(Debug, Clone)]
 pub struct AnswerParser(Form);
 
@@ -19,9 +21,15 @@ pub struct AnswerParser(Form);
 #[derive(Debug, Clone)]
 enum Form {
     /// Reasoning in tags at the beginning, then content with calls.
-    Tags { reasoning: ReasoningParser, tools: Option<Box<ToolParser>> },
+    Tags { reasoning: ReasoningParser, calls: Option<Box<CallParsers>> },
     /// Messages in channels.
     Harmony(HarmonyParser),
+}
+
+#[derive(Debug, Clone)]
+struct CallParsers {
+    reasoning: UnclosedParser,
+    content: ToolParser,
 }
 
 impl AnswerParser {
@@ -38,9 +46,11 @@ impl AnswerParser {
         if is_harmony || start.tags() == Tags::HARMONY {
             return Self(Form::Harmony(HarmonyParser::new(start, is_harmony.then(|| names(tools)))));
         }
-        let tools =
-            format.and_then(ToolFormat::syntax).map(|syntax| Box::new(ToolParser::new(syntax, tools)));
-        Self(Form::Tags { reasoning: ReasoningParser::new(start), tools })
+        let calls = format.and_then(ToolFormat::syntax).map(|syntax| {
+            let content = ToolParser::new(syntax, tools);
+            Box::new(CallParsers { reasoning: UnclosedParser::new(content.clone(), names(tools)), content })
+        });
+        Self(Form::Tags { reasoning: ReasoningParser::new(start), calls })
     }
 
     /// Whether the text has headers of messages, which do not count as text of the answer.
@@ -62,7 +72,7 @@ impl AnswerParser {
     #[must_use]
     pub fn unread_calls(&self) -> usize {
         match &self.0 {
-            Form::Tags { tools, .. } => tools.as_deref().map_or(0, ToolParser::unread),
+            Form::Tags { calls, .. } => calls.as_deref().map_or(0, |calls| calls.content.unread()),
             Form::Harmony(parser) => parser.unread(),
         }
     }
@@ -70,7 +80,12 @@ impl AnswerParser {
     /// Takes more text.
     pub fn push(&mut self, text: &str) -> Vec<Delta> {
         match &mut self.0 {
-            Form::Tags { reasoning, tools } => with_calls(tools.as_deref_mut(), reasoning.push(text)),
+            Form::Tags { reasoning, calls: None } => reasoning.push(text),
+            Form::Tags { reasoning, calls: Some(calls) } => {
+                let mut deltas = Vec::new();
+                calls.push(reasoning.push(text), reasoning.place(), &mut deltas);
+                deltas
+            }
             Form::Harmony(parser) => parser.push(text),
         }
     }
@@ -78,11 +93,12 @@ impl AnswerParser {
     /// Returns the text that was held back, at the end of the answer.
     pub fn finish(&mut self) -> Vec<Delta> {
         match &mut self.0 {
-            Form::Tags { reasoning, tools } => {
-                let mut deltas = with_calls(tools.as_deref_mut(), reasoning.finish());
-                if let Some(tools) = tools {
-                    tools.finish(&mut deltas);
-                }
+            Form::Tags { reasoning, calls: None } => reasoning.finish(),
+            Form::Tags { reasoning, calls: Some(calls) } => {
+                let mut deltas = Vec::new();
+                calls.push(reasoning.finish(), reasoning.place(), &mut deltas);
+                calls.reasoning.finish(&mut deltas);
+                calls.content.finish(&mut deltas);
                 deltas
             }
             Form::Harmony(parser) => parser.finish(),
@@ -90,16 +106,23 @@ impl AnswerParser {
     }
 }
 
-fn with_calls(tools: Option<&mut ToolParser>, parts: Vec<Delta>) -> Vec<Delta> {
-    let Some(tools) = tools else { return parts };
-    let mut deltas = Vec::new();
-    for part in parts {
-        match part {
-            Delta::Content(text) => tools.push(&text, &mut deltas),
-            other => deltas.push(other),
+impl CallParsers {
+    /// Finds the calls in parts of an answer, the last of which ends at a place.
+    fn push(&mut self, parts: Vec<Delta>, place: Place, deltas: &mut Vec<Delta>) {
+        for part in parts {
+            match part {
+                Delta::Reasoning(text) => self.reasoning.push(&text, deltas),
+                Delta::Content(text) => {
+                    self.reasoning.close(deltas);
+                    self.content.push(&text, deltas);
+                }
+                other => deltas.push(other),
+            }
+        }
+        if matches!(place, Place::Content { .. }) {
+            self.reasoning.close(deltas);
         }
     }
-    deltas
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use minijinja::value::{FunctionArgs, FunctionResult, Kwargs, Rest, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Value, escape_formatter, filters};
 
 use super::bound::{Bound, TEXT, WIDTH};
+use super::spelled::spelled;
 use super::{methods, python, walk};
 
 /// Characters of a template's message.
@@ -21,7 +22,13 @@ pub(super) fn install(environment: &mut Environment<'_>) {
     environment.add_filter("join", measured(filters::join, methods::joined));
     environment.add_filter("format", measured(filters::format, methods::formatted));
     environment.add_filter("indent", indent);
+    environment.add_filter("upper", of_text(filters::upper));
+    environment.add_filter("lower", of_text(filters::lower));
+    environment.add_filter("title", of_text(filters::title));
+    environment.add_filter("capitalize", of_text(filters::capitalize));
+    environment.add_filter("trim", of_text(filters::trim));
     environment.add_test("iterable", is_iterable);
+    environment.add_test("sequence", is_sequence);
 }
 
 fn raise_exception(message: &str) -> Result<Value, Error> {
@@ -47,6 +54,22 @@ where
     }
 }
 
+/// A filter of minijinja for text, after a value of another type has become text as in Python.
+fn of_text<F, R, A>(filter: F) -> impl Fn(&mut State<'_, '_>, Rest<Value>) -> Result<Value, Error>
+where
+    F: Function<R, A>,
+    R: FunctionResult,
+    A: for<'a> FunctionArgs<'a>,
+{
+    let filter = Value::from_function(filter);
+    move |state, mut arguments| {
+        if let Some(first) = arguments.first_mut() {
+            *first = string(state, first)?;
+        }
+        filter.call(state, &arguments)
+    }
+}
+
 fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     walk::measure(state, value)?;
     match spelled(value) {
@@ -62,16 +85,6 @@ fn string(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
         None if value.kind() == ValueKind::String => value.clone(),
         None => value.to_string().into(),
     })
-}
-
-/// Floats, lists and dictionaries as Python's `str` formats them; `None` if minijinja formats a value the same way.
-fn spelled(value: &Value) -> Option<String> {
-    match value.kind() {
-        ValueKind::Seq | ValueKind::Map => {}
-        ValueKind::Number if !value.is_integer() => {}
-        _ => return None,
-    }
-    serde_json::to_value(value).ok().filter(|json| !json.is_null()).map(|json| python::repr(&json))
 }
 
 /// `json.dumps` with the arguments that transformers passes on.
@@ -131,6 +144,11 @@ fn is_iterable(value: &Value) -> bool {
     !value.is_none() && value.try_iter().is_ok()
 }
 
+/// As in Jinja2, texts and dictionaries are sequences too.
+fn is_sequence(value: &Value) -> bool {
+    value.is_undefined() || matches!(value.kind(), ValueKind::Seq | ValueKind::String | ValueKind::Map)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,7 +193,10 @@ mod tests {
             ),
         ] {
             assert_eq!(with("{{ x }}", value.clone()), text);
-            assert_eq!(with("{{ x | string + '' }}", value), text);
+            assert_eq!(with("{{ x | string + '' }}", value.clone()), text);
+            assert_eq!(with("{{ x | trim }}", value.clone()), text);
+            assert_eq!(with("{{ x | lower }}", value.clone()), text.to_lowercase());
+            assert_eq!(with("{{ x | upper }}", value), text.to_uppercase());
         }
     }
 
@@ -187,6 +208,20 @@ mod tests {
             assert_eq!(with("{{ x is iterable }}", value), answer);
         }
         assert_eq!(with("{{ y is iterable }}", json!(1)), "True");
+    }
+
+    #[test]
+    fn texts_and_dictionaries_are_sequences_too() {
+        for (value, answer) in [
+            (json!([]), "True"),
+            (json!("a"), "True"),
+            (json!({"a": 1}), "True"),
+            (json!(null), "False"),
+            (json!(3), "False"),
+        ] {
+            assert_eq!(with("{{ x is sequence }}", value), answer);
+        }
+        assert_eq!(with("{{ y is sequence }}", json!(1)), "True");
     }
 
     #[test]

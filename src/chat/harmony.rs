@@ -302,7 +302,7 @@ impl HarmonyParser {
 
 /// The first word of a text, up to whitespace or a tag.
 fn word(text: &str) -> &str {
-    text.split(|c: char| c.is_whitespace() || c == '<').next().unwrap_or_default()
+    text.trim_start().split(|c: char| c.is_whitespace() || c == '<').next().unwrap_or_default()
 }
 
 /// Whether a text is the header of a message, as far as it has been written.

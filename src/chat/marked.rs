@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 
-use minijinja::machinery::ast::{BinOpKind, Call, CallArg, Expr, Stmt};
+use minijinja::machinery::ast::{BinOpKind, Call, CallArg, Expr, SetBlock, Stmt};
 use minijinja::machinery::parse;
 use minijinja::syntax::SyntaxConfig;
 
@@ -118,7 +118,8 @@ pub(super) fn mark(
     let (looked_at, flows, written) = (HashSet::new(), Vec::new(), Vec::new());
     let mut marker = Marker { source, looked_at, flows, written };
     if let Stmt::Template(template) = &tree {
-        marker.names(&template.children);
+        marker.looked_at.insert(UNKNOWN);
+        marker.names(&template.children, None);
         while let Some(&(from, _)) = marker
             .flows
             .iter()
@@ -143,10 +144,15 @@ pub(super) fn mark(
     Ok((out, palette))
 }
 
+/// The target of text that a filter or an attribute gets.
+const UNKNOWN: &str = "";
+/// The name of the text of a call block in the macro that is called.
+const CALLER: &str = "caller";
+
 /// Finds the texts that a template writes as they are.
 struct Marker<'a> {
     source: &'a str,
-    /// Variables that the template does not only write.
+    /// Variables, and macros, that the template does not only write.
     looked_at: HashSet<&'a str>,
     /// Pairs of variables, the text of the first of which becomes part of the second as it is.
     flows: Vec<(&'a str, &'a str)>,
@@ -170,6 +176,9 @@ impl<'a> Marker<'a> {
                 {
                     self.output(&set.expr);
                 }
+                Stmt::SetBlock(set) if self.looked_at.contains(target_of(set)) => {}
+                Stmt::Macro(definition) if self.looked_at.contains(definition.name) => {}
+                Stmt::CallBlock(_) if self.looked_at.contains(CALLER) => {}
                 other => bodies(other).into_iter().for_each(|body| self.texts(body)),
             }
         }
@@ -222,11 +231,12 @@ impl<'a> Marker<'a> {
         }
     }
 
-    /// Collects the variables that are not only written.
-    fn names(&mut self, statements: &[Stmt<'a>]) {
+    /// Collects the variables that are not only written. The text of the statements is written, or becomes part of `into`.
+    fn names(&mut self, statements: &[Stmt<'a>], into: Option<&'a str>) {
         for statement in statements {
+            let mut inner = into;
             match statement {
-                Stmt::EmitExpr(emit) => self.parts(&emit.expr, None),
+                Stmt::EmitExpr(emit) => self.parts(&emit.expr, into),
                 Stmt::Set(set) => match &set.target {
                     Expr::Var(target) => self.parts(&set.expr, Some(target.id)),
                     _ => self.all_names(&set.expr),
@@ -237,15 +247,27 @@ impl<'a> Marker<'a> {
                 }
                 Stmt::IfCond(condition) => self.truth(&condition.expr),
                 Stmt::WithBlock(with) => with.assignments.iter().for_each(|(_, value)| self.all_names(value)),
-                Stmt::SetBlock(set) => set.filter.iter().for_each(|filter| self.all_names(filter)),
-                Stmt::FilterBlock(block) => self.all_names(&block.filter),
-                Stmt::Macro(definition) => definition.defaults.iter().for_each(|value| self.all_names(value)),
-                Stmt::CallBlock(block) => self.call(&block.call),
-                Stmt::Do(block) => self.call(&block.call),
+                Stmt::SetBlock(set) => {
+                    set.filter.iter().for_each(|filter| self.all_names(filter));
+                    inner = Some(target_of(set));
+                }
+                Stmt::FilterBlock(block) => {
+                    self.all_names(&block.filter);
+                    self.names(&block.body, Some(UNKNOWN));
+                }
+                Stmt::Macro(definition) => {
+                    definition.defaults.iter().for_each(|value| self.all_names(value));
+                    inner = Some(definition.name);
+                }
+                Stmt::CallBlock(block) => {
+                    self.call(&block.call, into);
+                    inner = Some(CALLER);
+                }
+                Stmt::Do(block) => self.call(&block.call, None),
                 _ => {}
             }
             for body in bodies(statement) {
-                self.names(body);
+                self.names(body, inner);
             }
         }
     }
@@ -266,6 +288,7 @@ impl<'a> Marker<'a> {
             Expr::Filter(filter) if matches!(filter.name, "trim" | "safe") && filter.args.is_empty() => {
                 filter.expr.iter().for_each(|text| self.parts(text, target));
             }
+            Expr::Call(call) => self.call(call, target),
             other => self.all_names(other),
         }
     }
@@ -322,15 +345,19 @@ impl<'a> Marker<'a> {
                 self.all_names(&item.expr);
                 self.all_names(&item.subscript_expr);
             }
-            Expr::Call(call) => self.call(call),
+            Expr::Call(call) => self.call(call, Some(UNKNOWN)),
             Expr::List(list) => list.items.iter().for_each(|item| self.all_names(item)),
             Expr::Tuple(tuple) => tuple.items.iter().for_each(|item| self.all_names(item)),
             Expr::Map(map) => map.keys.iter().chain(&map.values).for_each(|item| self.all_names(item)),
         }
     }
 
-    fn call(&mut self, call: &Call<'a>) {
-        self.all_names(&call.expr);
+    /// Like [`Self::parts`] for a call, which may be that of a macro.
+    fn call(&mut self, call: &Call<'a>, target: Option<&'a str>) {
+        match &call.expr {
+            Expr::Var(_) => self.parts(&call.expr, target),
+            other => self.all_names(other),
+        }
         self.arguments(&call.args);
     }
 
@@ -342,6 +369,14 @@ impl<'a> Marker<'a> {
             | CallArg::KwargSplat(value)) = argument;
             self.all_names(value);
         }
+    }
+}
+
+/// The variable that a block sets.
+fn target_of<'a>(set: &SetBlock<'a>) -> &'a str {
+    match (&set.target, &set.filter) {
+        (Expr::Var(target), None) => target.id,
+        _ => UNKNOWN,
     }
 }
 

@@ -23,12 +23,14 @@ mod python;
 mod reasoning;
 mod rendered;
 mod singly;
+mod spelled;
 mod strftime;
 mod syntax;
 mod tags;
 mod template;
 mod thread;
 mod tools;
+mod unclosed;
 mod walk;
 
 pub use answer::AnswerParser;

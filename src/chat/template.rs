@@ -1,8 +1,7 @@
 //! Renders a Hugging Face chat template as transformers' `apply_chat_template` does.
 //!
 //! Intentional differences: an empty list of tools counts as no tools, text marked safe does not escape what is added to
-//! it for HTML, and templates may append to a list in a namespace. A difference that minijinja does not allow to remove:
-//! very large and very small floats under `~`.
+//! it for HTML, and templates may append to a list in a namespace.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -146,7 +145,7 @@ impl Template {
             names: names(&plain),
             certain_source: certain_source(source),
             probes: Probes::default(),
-            switches_reasoning: SWITCHES.iter().any(|name| read.contains(*name)),
+            switches_reasoning: SWITCHES.iter().any(|name| read.contains(*name) || redefines(&plain, name)),
             source: source.to_owned(),
             plain,
             begin: begin.to_owned(),
@@ -305,9 +304,36 @@ impl Template {
 
 /// The names in the expressions and statements of a template.
 fn names(source: &str) -> BTreeSet<String> {
-    let tokens = syntax().map(|syntax| tokenize(source, false, syntax)).into_iter().flatten().flatten();
     let name = |token| if let Token::Ident(name) = token { Some(name.to_owned()) } else { None };
-    tokens.filter_map(|(token, _)| name(token)).collect()
+    tokens(source).filter_map(name).collect()
+}
+
+/// Whether a template first sets a variable to what it makes of it, as in `set x = x | default(true)`: minijinja does not
+/// say that it reads the variable.
+fn redefines(source: &str, variable: &str) -> bool {
+    let mut tokens = tokens(source);
+    while tokens.by_ref().any(|token| matches!(token, Token::BlockStart)) {
+        let mut next = || tokens.next();
+        if !matches!(next(), Some(Token::Ident("set")))
+            || !matches!(next(), Some(Token::Ident(name)) if name == variable)
+            || !matches!(next(), Some(Token::Assign))
+        {
+            continue;
+        }
+        let mut is_attribute = false;
+        let mut value = tokens.take_while(|token| !matches!(token, Token::BlockEnd));
+        return value.any(|token| {
+            let is_read = !is_attribute && matches!(token, Token::Ident(name) if name == variable);
+            is_attribute = matches!(token, Token::Dot);
+            is_read
+        });
+    }
+    false
+}
+
+fn tokens(source: &str) -> impl Iterator<Item = Token<'_>> {
+    let tokens = syntax().map(|syntax| tokenize(source, false, syntax)).into_iter().flatten().flatten();
+    tokens.map(|(token, _)| token)
 }
 
 fn syntax() -> Result<SyntaxConfig, minijinja::Error> {
@@ -463,6 +489,46 @@ mod tests {
             with("{% for k, v in y.items() %}{{ k }}={{ v }};{% endfor %}", "y", json!({"b": 1, "a": 2})),
             "b=1;a=2;"
         );
+        assert_eq!(
+            with("{{ 'a' ~ y ~ 1e16 ~ none }}", "y", json!(["it's", 1e-7, null])),
+            "a[\"it's\", 1e-07, None]1e+16None"
+        );
+    }
+
+    #[test]
+    fn a_template_that_gives_a_switch_a_default_has_it() {
+        for (source, has_switch) in [
+            ("{% if enable_thinking %}{% endif %}", true),
+            ("{%- set enable_thinking = enable_thinking | default(true) -%}", true),
+            ("{% set x = 1 %}{% set thinking = thinking if thinking is defined else x %}", true),
+            ("{% set thinking = true %}{% set thinking = thinking and x %}", false),
+            ("{% set ns = namespace(thinking=true) %}{% set thinking = ns.thinking %}", false),
+            ("{{ messages[0].thinking }}", false),
+        ] {
+            assert_eq!(Template::parse(source, "", "").unwrap().switches_reasoning(), has_switch, "{source}");
+        }
+    }
+
+    #[test]
+    fn a_template_may_look_at_what_its_macros_and_blocks_write() {
+        // Each right-hand side is the output of Jinja2 3.1.
+        for (source, text) in [
+            (
+                "{% macro m(x) %}{{ x or '<none>' }}{% endmacro %}{% set y = m('') %}{{ 'no' if y == '<none>' else y }}",
+                "no",
+            ),
+            (
+                "{% macro n() %}<a>{% endmacro %}{% macro m() %}{{ n() }}{% endmacro %}{{ m() == '<a>' }}",
+                "True",
+            ),
+            ("{% set y %}<a>{% endset %}{{ '<a>' in y }}{{ y }}", "True<a>"),
+            ("{% set q = namespace() %}{% set q.x %}<a>{% endset %}{{ q.x == '<a>' }}", "True"),
+            ("{% set x = 'ab' %}{% filter upper %}{{ x }}c{% endfilter %}", "ABC"),
+            ("{% set y | upper %}ab{% endset %}{{ y }}", "AB"),
+            ("{% macro m() %}[{{ caller() == 'x' }}]{% endmacro %}{% call m() %}x{% endcall %}", "[True]"),
+        ] {
+            assert_eq!(render(source, &[], &RenderOptions::default()), text, "{source}");
+        }
     }
 
     #[test]

@@ -93,6 +93,14 @@ impl ToolParser {
         }
     }
 
+    /// Where the first call in a text begins, and its text after the opening tag if that is whole.
+    pub(super) fn find(&self, text: &str) -> Option<(usize, Option<usize>)> {
+        Some(match self.finder.find(text, Place::Other, false)? {
+            Found::Call { at, body, .. } => (at, Some(body)),
+            Found::Begun { at } => (at, None),
+        })
+    }
+
     /// The number of texts so far that begin like a call and stayed content.
     pub(super) fn unread(&self) -> usize {
         self.unread
@@ -130,34 +138,32 @@ impl ToolParser {
     }
 
     fn text(&mut self, mut place: Place, deltas: &mut Vec<Delta>) -> bool {
-        if matches!(place, Place::AfterCall | Place::AfterUntagged) {
+        if matches!(place, Place::AfterCall | Place::AfterUnclosed) {
             self.held.skip(self.held.len() - self.held.trim_start_matches('\n').len());
         }
-        match (place, self.syntax.section, self.syntax.close) {
-            (Place::AfterUntagged, _, Some(close)) => {
-                if self.held.starts_with(close) {
-                    self.held.skip(close.len());
-                    self.state = State::Text(Place::AfterCall);
-                    return true;
-                }
-                if close.starts_with(&*self.held) {
-                    return false;
-                }
+        if let (Place::AfterUnclosed, Some(close)) = (place, self.syntax.close) {
+            if self.held.starts_with(close) {
+                self.held.skip(close.len());
+                self.state = State::Text(Place::AfterCall);
+                return true;
             }
-            (Place::AfterCall, Some((_, end)), _) => {
-                let text = self.held.trim_start();
-                let space = self.held.len() - text.len();
-                if space > SPACE {
-                    place = Place::Other;
-                } else if text.starts_with(end) {
-                    self.held.skip(space + end.len());
-                    self.is_in_section = false;
-                    return true;
-                } else if end.starts_with(text) {
-                    return false;
-                }
+            if close.starts_with(&*self.held) {
+                return false;
             }
-            _ => {}
+            place = Place::AfterCall;
+        }
+        if let (Place::AfterCall, Some((_, end))) = (place, self.syntax.section) {
+            let text = self.held.trim_start();
+            let space = self.held.len() - text.len();
+            if space > SPACE {
+                place = Place::Other;
+            } else if text.starts_with(end) {
+                self.held.skip(space + end.len());
+                self.is_in_section = false;
+                return true;
+            } else if end.starts_with(text) {
+                return false;
+            }
         }
         let found = self.finder.find(&self.held, place, self.is_in_section);
         let end = found.map_or(self.held.len(), Found::at);
@@ -195,10 +201,12 @@ impl ToolParser {
         }
     }
 
-    /// The tag that ends a call.
+    /// The tag that ends a call; `None`: the end of its JSON does.
     fn close(&self, opening: Opening) -> Option<&'static str> {
         match (opening, self.syntax.body) {
             (Opening::Element, Body::Elements(elements)) => Some(elements.end),
+            // Models leave out the tag after it.
+            (_, Body::Named(named)) if named.fence.is_empty() => None,
             _ => self.syntax.close,
         }
     }
@@ -299,8 +307,8 @@ impl ToolParser {
     ) {
         deltas.extend(calls.into_iter().map(Delta::ToolCall));
         self.held.skip(end);
-        let is_untagged = opening == Opening::Element;
-        self.state = State::Text(if is_untagged { Place::AfterUntagged } else { Place::AfterCall });
+        let is_closed = self.close(opening) == self.syntax.close;
+        self.state = State::Text(if is_closed { Place::AfterCall } else { Place::AfterUnclosed });
     }
 
     /// Returns the held text up to `end` as content; the rest is between calls.

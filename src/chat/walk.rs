@@ -8,6 +8,7 @@ use minijinja::{Environment, Error, State, Value};
 
 use super::bound::{Bound, NESTING};
 use super::observed;
+use super::spelled::spelled;
 
 /// The filter on what is assigned to a variable.
 pub(super) const SET: &str = "ggrun.set";
@@ -24,7 +25,10 @@ const VALUES: u64 = 8;
 pub(super) fn install(environment: &mut Environment<'_>) {
     environment.add_filter(SET, |state: &State, value: Value| settle(state, value, Scope::Block));
     environment.add_filter(KEPT, |state: &State, value: Value| settle(state, value, Scope::Namespace));
-    environment.add_filter(JOINED, |state: &State, value: Value| measure(state, &value).map(|_| value));
+    environment.add_filter(JOINED, |state: &State, value: Value| {
+        measure(state, &value)?;
+        Ok::<_, Error>(spelled(&value).map_or(value, Value::from))
+    });
     environment.add_filter(REPEATED, |value: Value| match value.as_object() {
         Some(_) => Err(Error::from(Bound::Repeated)),
         None => Ok(value),

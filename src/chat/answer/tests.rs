@@ -39,6 +39,43 @@ fn a_call_counts_only_after_the_reasoning() {
 }
 
 #[test]
+fn a_call_at_the_end_of_reasoning_that_is_never_closed_is_a_call() {
+    let tags = |text: &str| format!("<tool_call>\n<function={text}\n</function>\n</tool_call>");
+    let (good, other) = (tags("f>\n<parameter=a>\n7\n</parameter>"), tags("g>"));
+    let bare = "<function=f>\n<parameter=a>\n7\n</parameter>\n</function>";
+    let call = FunctionCall { name: "f".into(), arguments: json!({"a": 7}) };
+    for (text, reasoning, calls) in [
+        (good.clone(), String::new(), 1),
+        (format!("I look.\n\n{good}\n"), "I look.".to_owned(), 1),
+        (format!("I look. {good}\n{good}\n{bare}"), "I look. ".to_owned(), 3),
+        // Only what ends the answer is a call.
+        (format!("I might {good} or {good}"), format!("I might {good} or "), 1),
+        (format!("I might {good}."), format!("I might {good}."), 0),
+        (format!("I might {good}\n{other}"), format!("I might {good}\n{other}"), 0),
+        (format!("Write <tool_call>{good}"), "Write <tool_call>".to_owned(), 1),
+        (format!("Write {}", &good[..good.len() - 1]), format!("Write {}", &good[..good.len() - 1]), 0),
+        (format!("{}{good}", "<tool_call>.".repeat(64)), format!("{}{good}", "<tool_call>.".repeat(64)), 0),
+    ] {
+        let reasoning = Some(reasoning).filter(|text| !text.is_empty()).map(Delta::Reasoning);
+        let expected: Vec<_> =
+            reasoning.into_iter().chain(vec![Delta::ToolCall(call.clone()); calls]).collect();
+        for pieces in cuts(&text) {
+            assert_eq!(
+                parse(Start::Reasoning(Tags::THINK), Some(ToolFormat::Xml), &pieces),
+                expected,
+                "{pieces:?}"
+            );
+        }
+        let closed = format!("{text}\n</think>\n\nDone.");
+        let text = text.trim_end().to_owned();
+        assert_eq!(
+            parse(Start::Reasoning(Tags::THINK), Some(ToolFormat::Xml), &[&closed]),
+            [Delta::Reasoning(text), Delta::Content("Done.".into())]
+        );
+    }
+}
+
+#[test]
 fn without_tools_a_call_is_text() {
     let call = r#"<tool_call>{"name": "f", "arguments": {}}</tool_call>"#;
     assert_eq!(parse(Start::Content(Tags::THINK), None, &[call]), [Delta::Content(call.into())]);

@@ -46,6 +46,13 @@ fn each_channel_is_a_part_of_the_answer() {
         ("<|channel|>final<|message|>42", "", "42", &[][..]),
         (&*format!("{analysis}<|start|>assistant<|channel|>final<|message|>42<|return|>"), "hm\n", "42", &[]),
         (&format!("{analysis}<|channel|>final<|message|>4 < 5"), "hm\n", "4 < 5", &[]),
+        // A tokenizer may write a space after each control token.
+        (
+            "<|channel|> analysis<|message|> hm<|end|><|start|> assistant<|channel|> final<|message|> 42",
+            " hm",
+            " 42",
+            &[],
+        ),
         (&format!("{analysis}<|start|>assistant{CALL}<|call|>"), "hm\n", "", &["f{\"a\":1}"]),
         // The tag that ends a call ends the answer too, and has no text.
         (&format!("{analysis}<|start|>assistant{CALL}"), "hm\n", "", &["f{\"a\":1}"]),

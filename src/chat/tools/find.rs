@@ -20,8 +20,8 @@ pub(super) enum Place {
     Begin,
     /// After a call, with only newlines since.
     AfterCall,
-    /// After a call without an opening tag, which may have the closing one, with only newlines since.
-    AfterUntagged,
+    /// After a call, before its closing tag, which may be left out, with only newlines since.
+    AfterUnclosed,
     Other,
 }
 

@@ -316,6 +316,27 @@ fn a_call_without_the_tags_around_it_is_read_if_its_function_is_known() {
 }
 
 #[test]
+fn the_tag_after_the_json_of_a_call_may_be_left_out() {
+    let kimi = |json: &str| format!("<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{json}");
+    let (begin, close, end) =
+        ("<|tool_calls_section_begin|>", "<|tool_call_end|>", "<|tool_calls_section_end|>");
+    let (one, two) = (kimi(r#"{"a": 1}"#), kimi(r#"{"a": "<|tool_call_end|>"}"#));
+    let calls = [r#"f{"a":1}"#, r#"f{"a":"<|tool_call_end|>"}"#];
+    for text in [
+        format!("{one}{two}"),
+        format!("{one}\n{close}{two}\n\n"),
+        format!("{begin}{one}{two}{end}"),
+        format!("{begin}\n{one}\n{two}{close} {end}"),
+    ] {
+        check(ToolFormat::Kimi, &text, "", &calls);
+    }
+    check(ToolFormat::Kimi, &format!("{one}<|tool_call_x"), "<|tool_call_x", &calls[..1]);
+    let deepseek =
+        "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{\"a\": 1}<｜tool▁calls▁end｜>x";
+    check(ToolFormat::DeepSeek, deepseek, "x", &calls[..1]);
+}
+
+#[test]
 fn text_that_only_looks_like_a_call_without_tags_is_content_to_the_letter() {
     let long = format!("<function={}></function>", "f".repeat(300));
     let far = format!("<function=f>{}</function>", " ".repeat(SPACE + 1));
