@@ -1,5 +1,5 @@
-//! A tiny model of each family in `tests/data/families`: its BF16 checkpoint becomes what llama.cpp's converter makes of
-//! it, and its int4 checkpoint an exact GGUF. Known differences from llama.cpp are listed with their reasons.
+//! A tiny model of each family in `tests/data/families`: its BF16 and its int4 checkpoint become what llama.cpp's converter
+//! makes of them, value for value. Known differences are listed with their reasons.
 #![expect(clippy::unwrap_used, reason = "test helpers; a panic names the line")]
 #![allow(clippy::disallowed_methods, reason = "tests read files directly")]
 
@@ -11,22 +11,19 @@ use std::path::Path;
 use gguf_export::arch::{self, HParams};
 use gguf_export::checkpoint::{Checkpoint, ModelConfig};
 use gguf_export::ggml::GgmlType;
-use gguf_export::gguf::{Header, TensorInfo, Value};
+use gguf_export::gguf::{Header, Value};
 use gguf_export::io::{self, FileSource};
 use gguf_export::plan::{LeftOut, OutType, Plan, Reason, TensorPlan};
 use gguf_export::verify::{FileHash, Report, VerifyOptions, receipt, verify};
 use gguf_export::{ExportOptions, PlanOptions, export, survey};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
-use testkit::deepseek::{self, made_up};
-use testkit::family::{copy, folder as family, quantized};
+use testkit::family::{NAMES, copy, folder as family};
+use testkit::made_up::{bf16_checkpoint, int4_checkpoint, made_up};
 use testkit::{CtPacked, Dtype, Encoding, Family, Tensor};
 
 use common::{GO, configure, data, golden, json, values};
 
-/// Tensors whose values differ, by name suffix, with the reason.
-const VALUES: &[(&str, &str)] =
-    &[(".ssm_a", "exp is not correctly rounded in torch, so the last bit differs")];
 /// Keys that llama.cpp's converter does not write, with the reason.
 const KEYS: &[(&str, &str)] = &[
     ("ggrun.tokenizer.normalizer", "llama.cpp does not normalize text; ggrun does so by this key"),
@@ -56,35 +53,30 @@ fn hashed(key: &str, value: &Value) -> Json {
     serde_json::json!([kind, {"count": list.len(), "sha256": digest}])
 }
 
-/// The tensors whose values are those that llama.cpp's converter read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Same {
-    All,
-    /// Those that are not quantized.
-    Plain,
-    None,
+/// A checkpoint of a tiny model, by its place in the entries of `llama.json`.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Bf16 = 2,
+    /// Has a hash only where its values are others.
+    Int4 = 3,
 }
 
-/// Differences between our F32 export of a checkpoint and llama.cpp's of the family's.
-fn compare(name: &str, source: &Path, same: Same) -> Vec<String> {
+/// Differences between our export of a checkpoint and llama.cpp's, both in F32.
+fn compare(name: &str, form: Form) -> Vec<String> {
     let theirs = json(&family(name).join("llama.json"));
     let dir = tempfile::tempdir().unwrap();
-    let out = dir.path().join("out.gguf");
-    let checkpoint = Checkpoint::open(source).unwrap();
+    let [out, smaller] = ["out.gguf", "smaller.gguf"].map(|name| dir.path().join(name));
+    let source = match form {
+        Form::Bf16 => bf16_checkpoint(name, dir.path()),
+        Form::Int4 => int4_checkpoint(name, dir.path()),
+    };
+    let checkpoint = Checkpoint::open(&source).unwrap();
     let options = PlanOptions {
         outtype: OutType::Only(GgmlType::F32),
         name: theirs["keys"]["general.name"][1].as_str().map(str::to_owned),
         ..PlanOptions::default()
     };
     let header = convert(&checkpoint, &options, &out);
-    let quantized: Vec<String> = match same {
-        Same::Plain => {
-            let types = convert(&checkpoint, &PlanOptions::default(), &dir.path().join("types.gguf"));
-            let is_quantized = |tensor: &&TensorInfo| tensor.ty == GgmlType::Q4_0;
-            types.tensors.iter().filter(is_quantized).map(|tensor| tensor.name.clone()).collect()
-        }
-        Same::All | Same::None => Vec::new(),
-    };
     let mut differences = Vec::new();
     let keys = theirs["keys"].as_object().unwrap();
     assert!(keys.len() > 20, "{name}");
@@ -92,19 +84,23 @@ fn compare(name: &str, source: &Path, same: Same) -> Vec<String> {
         let ours = hashed(key, value);
         let is_known = || !keys.contains_key(key) && KEYS.iter().any(|(known, _)| *known == key);
         if keys.get(key) != Some(&ours) && !is_known() {
-            differences.push(format!("{name}, {key}: theirs {:?}, ours {ours:.80}", keys.get(key)));
+            differences.push(format!("{key}: theirs {:?}, ours {ours:.80}", keys.get(key)));
         }
     }
     let missing = keys.keys().filter(|key| header.metadata.get(key).is_none());
-    differences.extend(missing.map(|key| format!("{name}, {key}: missing in ours")));
+    differences.extend(missing.map(|key| format!("{key}: missing in ours")));
     let mut ours = values(&out, &header);
+    let default = convert(&checkpoint, &PlanOptions::default(), &smaller);
+    if values(&smaller, &default) != ours {
+        differences.push("the values of the default types differ from those of F32".to_owned());
+    }
     let types: BTreeMap<&str, GgmlType> =
         header.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.ty)).collect();
     let tensors = theirs["tensors"].as_object().unwrap();
     assert!(tensors.len() > 20, "{name}");
     for (tensor, entry) in tensors {
         let Some((dims, values)) = ours.remove(tensor) else {
-            differences.push(format!("{name}, {tensor}: missing in ours"));
+            differences.push(format!("{tensor}: missing in ours"));
             continue;
         };
         let mut hash = Sha256::new();
@@ -113,35 +109,24 @@ fn compare(name: &str, source: &Path, same: Same) -> Vec<String> {
         }
         let ty = types[tensor.as_str()].name();
         if entry[0] != ty {
-            differences.push(format!("{name}, {tensor}: theirs {}, ours {ty}", entry[0]));
+            differences.push(format!("{tensor}: theirs {}, ours {ty}", entry[0]));
         }
         let expected: Vec<u64> = serde_json::from_value(entry[1].clone()).unwrap();
         if dims != expected {
-            differences.push(format!("{name}, {tensor}: theirs {expected:?}, ours {dims:?}"));
+            differences.push(format!("{tensor}: theirs {expected:?}, ours {dims:?}"));
         }
-        let is_known = same == Same::None
-            || quantized.contains(tensor)
-            || VALUES.iter().any(|(end, _)| tensor.ends_with(end));
-        if entry[2] != io::hex(&hash.finalize()) && !is_known {
-            differences.push(format!("{name}, {tensor}: the values differ"));
+        if *entry.get(form as usize).unwrap_or(&entry[2]) != io::hex(&hash.finalize()) {
+            differences.push(format!("{tensor}: the values differ"));
         }
     }
-    differences.extend(ours.keys().map(|tensor| format!("{name}, {tensor}: missing in theirs")));
-    differences
-}
-
-/// The checkpoint in BF16, or in int4 where that is left out to save space.
-fn compare_best(name: &str) -> Vec<String> {
-    if family(name).join("model.safetensors").exists() {
-        compare(name, &family(name), Same::All)
-    } else {
-        compare(name, &family(&format!("{name}-int4")), Same::Plain)
-    }
+    differences.extend(ours.keys().map(|tensor| format!("{tensor}: missing in theirs")));
+    differences.into_iter().map(|difference| format!("{name}, {form:?}, {difference}")).collect()
 }
 
 #[test]
 fn each_family_is_converted_as_by_llama_cpp() {
-    let differences: Vec<String> = quantized().flat_map(compare_best).collect();
+    let both = |name| [Form::Bf16, Form::Int4].into_iter().flat_map(move |form| compare(name, form));
+    let differences: Vec<String> = NAMES.into_iter().flat_map(both).collect();
     assert!(differences.is_empty(), "{differences:#?}");
 }
 
@@ -172,7 +157,7 @@ fn a_configuration_with_any_field_replaced_is_read_or_refused() {
         null, true, false, 0, 1, 3, -1, 1.5, 1e300, 4_294_967_296u64, u64::MAX, "", "x", [], [1, 2, 3], {}, {"a": 1}
     ]);
     let (mut read, mut refused) = (0, 0);
-    for name in quantized() {
+    for name in NAMES {
         let whole = json(&family(name).join("config.json"));
         let mut paths = Vec::new();
         leaves(&whole, "", &mut paths);
@@ -211,15 +196,12 @@ fn verified(checkpoint: &Checkpoint, out: &Path) -> Report {
 }
 
 #[test]
-fn int4_checkpoints_keep_their_integers_and_every_value() {
-    for name in quantized() {
+fn int4_checkpoints_keep_their_integers() {
+    for name in NAMES {
         let dir = tempfile::tempdir().unwrap();
-        let (out, wide) = (dir.path().join("out.gguf"), dir.path().join("f32.gguf"));
-        let checkpoint = Checkpoint::open(&family(&format!("{name}-int4"))).unwrap();
+        let out = dir.path().join("out.gguf");
+        let checkpoint = Checkpoint::open(&int4_checkpoint(name, dir.path())).unwrap();
         let header = convert(&checkpoint, &PlanOptions::default(), &out);
-        let f32 = PlanOptions { outtype: OutType::Only(GgmlType::F32), ..PlanOptions::default() };
-        let f32_header = convert(&checkpoint, &f32, &wide);
-        assert!(values(&out, &header) == values(&wide, &f32_header), "{name}");
         let of = |ty| header.tensors.iter().filter(|tensor| tensor.ty == ty).count();
         assert!(of(GgmlType::Q4_0) >= 12, "{name}: {} of Q4_0", of(GgmlType::Q4_0));
         let report = verified(&checkpoint, &out);
@@ -269,10 +251,10 @@ fn published_forms_of_ministrals_rotary_parameters_are_read() {
 
 #[test]
 fn a_flipped_bit_in_any_tensor_is_found() {
-    for name in quantized() {
+    for name in NAMES {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("out.gguf");
-        let checkpoint = Checkpoint::open(&family(&format!("{name}-int4"))).unwrap();
+        let checkpoint = Checkpoint::open(&int4_checkpoint(name, dir.path())).unwrap();
         let header = convert(&checkpoint, &PlanOptions::default(), &out);
         let right = std::fs::read(&out).unwrap();
         for (i, tensor) in header.tensors.iter().enumerate() {
@@ -288,11 +270,9 @@ fn a_flipped_bit_in_any_tensor_is_found() {
 }
 
 #[test]
-fn deepseek_v3_has_the_keys_and_tensors_of_llama_cpp_and_no_mtp_layer() {
+fn the_mtp_layer_of_deepseek_v3_is_left_out() {
     let dir = tempfile::tempdir().unwrap();
-    deepseek::write(dir.path());
-    let differences = compare("deepseek-v3", dir.path(), Same::None);
-    assert!(differences.is_empty(), "{differences:#?}");
+    bf16_checkpoint("deepseek-v3", dir.path());
     let checkpoint = Checkpoint::open(dir.path()).unwrap();
     let plan = Plan::draft(&checkpoint, &PlanOptions::default()).unwrap();
     assert_eq!(plan.left_out.len(), 32);
@@ -328,9 +308,9 @@ fn as_kimi_k25(dir: &Path) {
 #[test]
 fn the_language_model_of_kimi_k25_is_that_of_deepseek_v3() {
     let (dir, plain) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    deepseek::write(dir.path());
+    bf16_checkpoint("deepseek-v3", dir.path());
     as_kimi_k25(dir.path());
-    deepseek::write(plain.path());
+    bf16_checkpoint("deepseek-v3", plain.path());
     let options = PlanOptions { name: Some("A name".to_owned()), ..PlanOptions::default() };
     let out = |dir: &Path| dir.join("out.gguf");
     let checkpoint = Checkpoint::open(dir.path()).unwrap();
@@ -350,7 +330,7 @@ fn the_language_model_of_kimi_k25_is_that_of_deepseek_v3() {
 #[test]
 fn a_quantization_configuration_may_be_in_the_section_of_the_language_model() {
     let (dir, plain) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    deepseek::write(plain.path());
+    bf16_checkpoint("deepseek-v3", plain.path());
     let model = Family::read(plain.path(), |module| module.contains(".experts."));
     model.build(Encoding::CtPacked(CtPacked::sym(4, 32)), None).write(dir.path());
     as_kimi_k25(dir.path());
@@ -458,7 +438,7 @@ fn the_mtp_layer_of_glm_with_latent_attention_is_kept_if_it_is_complete() {
 /// The types of the two parts of `kv_b_proj` in FP8 with a scale for 128 rows of 128, as `DeepSeek` publishes it.
 fn latent_in_fp8(scale: f32, options: &PlanOptions) -> [GgmlType; 2] {
     let dir = tempfile::tempdir().unwrap();
-    deepseek::write(dir.path());
+    bf16_checkpoint("deepseek-v3", dir.path());
     let path = dir.path().join("model.safetensors");
     let mut all = testkit::safetensors::read(&path);
     for layer in 0..2 {

@@ -40,7 +40,7 @@ fn family(model_type: &str) -> Family {
             Family::read(dir.path(), |_| false)
         }
         "deepseek_v3" => {
-            testkit::deepseek::write(dir.path());
+            testkit::made_up::bf16_checkpoint("deepseek-v3", dir.path());
             Family::read(dir.path(), |module| module.contains("_proj"))
         }
         "mistral3" => Family::read(&folder("mistral3-int4"), |_| false),

@@ -103,7 +103,8 @@ fn provenance(checkpoint: &Checkpoint, plan: &Plan) -> Result<Provenance> {
         }
         (from_path, _) => from_path,
     };
-    let shapes = plan.tensors.iter().filter(|t| t.content == Content::Weights);
+    // llama.cpp's converter counts the divisors of rotary frequencies as well.
+    let shapes = plan.tensors.iter().filter(|t| t.content != Content::Factors);
     Ok(Provenance {
         name: plan.options.name.clone(),
         folder,

@@ -4,8 +4,7 @@
   pip install torch transformers auto-round==0.16.1 gguf sentencepiece
   make_families.py OUT [--llama-cpp SDIST/llama.cpp [--ggrun BINARY]] [--tokenizer TOKENIZER.json] [NAME ...]
 
-Writes OUT/NAME-bf16 (config, weights, tokenizer; `llama.json`: what llama.cpp's converter makes of it at F32, every
-key, and of every tensor its shape and the SHA-256 of its F32 values; `logits.json` by `make_logits.py`) and
+Writes OUT/NAME-bf16 (config, weights, tokenizer; `llama.json` by `make_llama.py`; `logits.json` by `make_logits.py`) and
 OUT/NAME-int4 (AutoRound W4A16, group 128, symmetric, rounded to nearest). Norms, biases, decays and router corrections
 are random too, so that a transform that is missing shows. Vision towers are as small as their code allows and there to be
 skipped.
@@ -13,7 +12,7 @@ With `--ggrun` what llama.cpp's converter made is also run by that binary, and i
 transformers' at F32: that proves the fixture, before any code of ours converts it.
 One process per step: `make_families.py` calls itself.
 """
-import argparse, glob, hashlib, json, math, os, shutil, subprocess, sys, tempfile
+import argparse, glob, json, math, os, shutil, subprocess, sys, tempfile
 
 H, V, LAYERS = 128, 320, 2  # hidden size, vocabulary, layers
 MERGES = V - 256 - 9        # byte tokens, merges, nine added tokens
@@ -110,6 +109,10 @@ FAMILIES = {
         audio_config=None, image_token_id=V - 6, tie_word_embeddings=True), "gemma4"),
     "gemma4-moe": ("Gemma4ForConditionalGeneration", lambda: (lambda c: (c["text_config"].update(
         enable_moe_block=True, num_experts=3, top_k_experts=2, moe_intermediate_size=128), c)[1])(FAMILIES["gemma4"][1]()), "gemma4"),
+    "gemma4-e2b": ("Gemma4ForConditionalGeneration", lambda: (lambda c: (c["text_config"].update(
+        num_hidden_layers=4, layer_types=["sliding_attention", "full_attention"] * 2, num_kv_shared_layers=2,
+        num_key_value_heads=1, num_global_key_value_heads=None, attention_k_eq_v=False, use_double_wide_mlp=True,
+        hidden_size_per_layer_input=64), {**c, "vision_config": None})[1])(FAMILIES["gemma4"][1]()), "gemma4"),
     "deepseek-v3": ("DeepseekV3ForCausalLM", lambda: {k: v for k, v in base(
         num_key_value_heads=4, moe_intermediate_size=128, n_routed_experts=4, num_experts_per_tok=2, n_shared_experts=1,
         first_k_dense_replace=1, n_group=2, topk_group=1, routed_scaling_factor=2.5, norm_topk_prob=True, kv_lora_rank=128,
@@ -328,47 +331,18 @@ def agree(src, gguf_file, ggrun, begin):
     return f"logprobs within {worst:.1e}, same top token {same}/{given.shape[0] * given.shape[1]}"
 
 
-def convert(name, src, root, ggrun):
-    """Runs llama.cpp's converter at F32, tells it the pre-tokenizer, and keeps what it wrote as names and hashes."""
-    import numpy as np
-    out = os.path.join(tempfile.gettempdir(), "family-%s-%d.gguf" % (name, os.getpid()))
-    code = ("import sys,runpy,json\n"
-            "root,pre=sys.argv[1:3]; sys.path[:0]=[root,root+'/gguf-py']\n"
-            "import conversion.base as b\n"
-            "for c in list(vars(b).values()):\n"
-            "  if isinstance(c,type) and 'get_vocab_base_pre' in vars(c): c.get_vocab_base_pre=lambda self,t:pre\n"
-            "sys.argv=[root+'/convert_hf_to_gguf.py']+sys.argv[3:]\n"
-            "runpy.run_path(sys.argv[0],run_name='__main__')\n")
-    r = subprocess.run([sys.executable, "-c", code, root, FAMILIES[name][2], src, "--outtype", "f32", "--outfile", out,
-                        *([] if name in MTP else ["--no-mtp"] if "qwen3_5" in name else [])],
-                       capture_output=True, text=True)
-    if r.returncode:
-        raise RuntimeError(r.stderr.strip().splitlines()[-1] if r.stderr.strip() else "no message")
-    sys.path[:0] = [root + "/gguf-py"]
-    import gguf
-    reader = gguf.GGUFReader(out)
-    keys, tensors = {}, {}
-    for k, f in reader.fields.items():
-        if k.startswith("GGUF."):
-            continue
-        kinds = [t.name for t in f.types]
-        kind = kinds[0] if kinds[0] != "ARRAY" else f"[{kinds[1]}]"
-        v = f.contents()
-        if k.startswith("tokenizer.") and isinstance(v, list):
-            v = dict(count=len(v), sha256=hashlib.sha256("\n".join(map(str, v)).encode()).hexdigest())
-        keys[k] = [kind, v]
-    for t in reader.tensors:
-        a = np.ascontiguousarray(t.data)
-        kind = t.tensor_type.name
-        tensors[t.name] = [kind, [int(n) for n in t.shape], hashlib.sha256(a.tobytes()).hexdigest()]
-    json.dump(dict(converter="llama.cpp b11434", keys=keys, tensors=tensors), open(src + "/llama.json", "w"), indent=0)
-    said = f"{keys['general.architecture'][1]}, {len(tensors)} tensors"
+def convert(name, out, root, ggrun):
+    import make_llama
+    src = f"{out}/{name}-bf16"
+    said = make_llama.convert(name, root, out, src)
     if ggrun:
+        made = os.path.join(tempfile.gettempdir(), "family-%s-%d.gguf" % (name, os.getpid()))
         try:
-            said += ", " + agree(src, out, ggrun, BOS.get(FAMILIES[name][2]))
+            make_llama.to_gguf(name, src, root, made)
+            said += ", " + agree(src, made, ggrun, BOS.get(FAMILIES[name][2]))
         except Exception as e:
             said += f", NOT RUN: {type(e).__name__} {str(getattr(e, 'stderr', '') or e)[-300:]}"
-    os.remove(out)
+        os.remove(made)
     return said
 
 
@@ -392,12 +366,12 @@ def main():
         elif a.step == "quantise":
             quantise(name, bf16, int4)
         else:
-            print("CONVERTED", convert(name, bf16, os.path.abspath(a.llama_cpp), a.ggrun))
+            print("CONVERTED", convert(name, a.out, os.path.abspath(a.llama_cpp), a.ggrun))
         return
     size = lambda d: sum(os.path.getsize(f) for f in glob.glob(d + "/*")) // 1024
     for name in a.names or FAMILIES:
         line = [name]
-        for step in ("make", "logits", "convert", "quantise") if a.llama_cpp else ("make", "logits", "quantise"):
+        for step in ("make", "logits", "quantise", "convert") if a.llama_cpp else ("make", "logits", "quantise"):
             r = subprocess.run([sys.executable, __file__, a.out, name, "--step", step, "--tokenizer", a.tokenizer,
                                 *(["--llama-cpp", a.llama_cpp] if a.llama_cpp else []),
                                 *(["--ggrun", a.ggrun] if a.ggrun else [])], capture_output=True, text=True)

@@ -6,7 +6,7 @@
 
 The model is built in F32, so that its rotary frequencies are too: a BF16 model that is cast to F32 has rounded ones. The
 weights of an int4 checkpoint are decoded here: no code of AutoRound or of this project is in them. Those of a folder
-without weights are made up, as by `testkit::deepseek`. The file has 40 random tokens, the likeliest token after each, and
+without weights are made up, as by `testkit::made_up`. The file has 40 random tokens, the likeliest token after each, and
 the logits after the last.
 """
 import json, os, sys, tempfile

@@ -1,34 +1,7 @@
 //! A checkpoint of DeepSeek V3, of which `tests/data/families` has the configuration and no weights.
 
-use std::path::Path;
-
-use half::bf16;
-
-use crate::family;
-use crate::rng::Rng;
-use crate::safetensors::{self, Dtype, Tensor};
-
-/// Writes the checkpoint.
-pub fn write(dir: &Path) {
-    family::copy("deepseek-v3", dir);
-    safetensors::write(&dir.join("model.safetensors"), &tensors());
-}
-
-/// A BF16 tensor of random values that suit a model, as `tests/data/families/make_logits.py` makes them up too.
-pub fn made_up(name: &str, shape: &[usize]) -> Tensor {
-    let (low, high) = match shape {
-        [_] if name.ends_with("norm.weight") => (0.7, 1.3),
-        [_] => (-0.3, 0.3),
-        _ => {
-            let reach = 1.7 / (shape[shape.len() - 1] as f64).sqrt();
-            (-reach, reach)
-        }
-    };
-    let mut rng = Rng::named(0, name);
-    let values =
-        (0..shape.iter().product()).flat_map(|_| bf16::from_f64(rng.uniform(low, high)).to_le_bytes());
-    Tensor::new(name, Dtype::Bf16, shape, values.collect())
-}
+use crate::made_up::made_up;
+use crate::safetensors::Tensor;
 
 /// The tensors for its configuration in `tests/data/families`, with an MTP layer as the last.
 pub fn tensors() -> Vec<Tensor> {

@@ -16,7 +16,7 @@ use crate::rng::Rng;
 use crate::safetensors::{self, Dtype, Tensor};
 
 /// The tiny models.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 15] = [
     "qwen3_5",
     "qwen3_5-text",
     "qwen3_5-moe",
@@ -31,9 +31,10 @@ pub const NAMES: [&str; 14] = [
     "minimax-m2",
     "gemma4",
     "gemma4-moe",
+    "gemma4-e2b",
 ];
 
-/// Those with an int4 checkpoint.
+/// Those with an int4 checkpoint by AutoRound.
 pub fn quantized() -> impl Iterator<Item = &'static str> {
     NAMES.into_iter().filter(|name| folder(&format!("{name}-int4")).exists())
 }
