@@ -85,10 +85,19 @@ if(NOT ggrun_found STREQUAL "${CMAKE_SOURCE_DIR} ${ggrun_names} ${ggrun_digest}"
 endif()
 message(STATUS "llama.cpp with ${ggrun_names}")
 
+# What the binding's functions need of `common`. Parsers, templates and downloads of llama.cpp's programs are the rest, which
+# takes minutes to compile.
+set(ggrun_common common fit json json-schema json-schema-to-grammar log ngram-cache ngram-map ngram-mod reasoning-budget
+    sampling speculative trie unicode)
+
 # llama.cpp's directories are added from the copy. Their subdirectories follow, because they are relative.
 macro(add_subdirectory directory)
     if(CMAKE_CURRENT_SOURCE_DIR STREQUAL CMAKE_SOURCE_DIR AND EXISTS "${ggrun_copy}/${directory}")
         _add_subdirectory("${ggrun_copy}/${directory}" "${directory}" ${ARGN})
+        if("${directory}" STREQUAL "common")
+            list(TRANSFORM ggrun_common APPEND ".cpp")
+            set_target_properties(llama-common PROPERTIES SOURCES "${ggrun_common}")
+        endif()
     else()
         _add_subdirectory("${directory}" ${ARGN})
     endif()
