@@ -12,9 +12,10 @@ use crate::checkpoint::ModelConfig;
 use crate::gguf::{Array, Metadata, Value, keys};
 use crate::io;
 
-const FAMILIES: [(&str, Family); 14] = [
+const FAMILIES: [(&str, Family); 15] = [
     ("deepseek-v3", Family::Plain),
     ("gemma4", Family::Gemma4),
+    ("gemma4-e2b", Family::Gemma4),
     ("gemma4-moe", Family::Gemma4),
     ("glm4-moe", Family::Glm4),
     ("glm4-moe-lite", Family::Glm4),
