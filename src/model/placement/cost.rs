@@ -127,7 +127,7 @@ impl Model<'_> {
 
     /// Cells of a sequence in a layer's cache: one with a window keeps that and a batch.
     fn cells(&self, layer: u32, choice: &Choice) -> u64 {
-        let all = u64::from(choice.context.max(1)).next_multiple_of(CELLS);
+        let all = padded(choice.context.max(1));
         let Some(sliding) = self.hparams.window(layer) else { return all };
         let sequences = u64::from(self.options.parallel.max(1));
         let batch = u64::from(choice.ubatch.min(choice.batch).max(1)).min(all * sequences);
@@ -184,7 +184,7 @@ impl Model<'_> {
         let heads = h.heads.iter().copied().max().unwrap_or(0);
         let window = h.sliding.as_ref().map_or((0, 0), |sliding| (sliding.key_length, sliding.value_length));
         let (key, value) = (h.key_length.max(window.0), h.value_length.max(window.1));
-        let (inputs, products) = (2 * key + value, u64::from(context).next_multiple_of(CELLS));
+        let (inputs, products) = (2 * key + value, padded(context));
         let head = if self.options.flash == Flash::Off { inputs + products.max(inputs) } else { inputs * 2 };
         let attention = u64::from(heads) * head;
         let recurrent = h.recurrent.map_or(0, |r| 5 * (r.inner + 2 * r.groups * r.state));
@@ -194,7 +194,7 @@ impl Model<'_> {
     /// Bytes of the attention mask: F16 where attention is fused, or else F32.
     fn mask_bytes(&self, ubatch: u64, context: u32) -> u64 {
         let value = if self.options.flash == Flash::Off { 4 } else { 2 };
-        ubatch * u64::from(context).next_multiple_of(CELLS) * value
+        ubatch * padded(context) * value
     }
 
     /// A line for each device, with its limits and nothing placed.
@@ -227,6 +227,11 @@ impl Model<'_> {
         });
         std::iter::once(ram).chain(gpus).collect()
     }
+}
+
+/// Cells that llama.cpp makes for a context.
+fn padded(context: u32) -> u64 {
+    u64::from(context).next_multiple_of(CELLS)
 }
 
 /// The tensor type of a KV cache.
