@@ -85,8 +85,7 @@ if(NOT ggrun_found STREQUAL "${CMAKE_SOURCE_DIR} ${ggrun_names} ${ggrun_digest}"
 endif()
 message(STATUS "llama.cpp with ${ggrun_names}")
 
-# What the binding's functions need of `common`. Parsers, templates and downloads of llama.cpp's programs are the rest, which
-# takes minutes to compile.
+# The sources of `common` that the binding needs. The others are for llama.cpp's own programs, and take minutes to compile.
 set(ggrun_common common fit json json-schema json-schema-to-grammar log ngram-cache ngram-map ngram-mod reasoning-budget
     sampling speculative trie unicode)
 
@@ -94,7 +93,8 @@ set(ggrun_common common fit json json-schema json-schema-to-grammar log ngram-ca
 macro(add_subdirectory directory)
     if(CMAKE_CURRENT_SOURCE_DIR STREQUAL CMAKE_SOURCE_DIR AND EXISTS "${ggrun_copy}/${directory}")
         _add_subdirectory("${ggrun_copy}/${directory}" "${directory}" ${ARGN})
-        if("${directory}" STREQUAL "common")
+        if("${directory}" STREQUAL "common" AND NOT LLAMA_BUILD_TESTS AND NOT LLAMA_BUILD_TOOLS
+                AND NOT LLAMA_BUILD_EXAMPLES AND NOT LLAMA_BUILD_SERVER AND NOT LLAMA_BUILD_APP)
             list(TRANSFORM ggrun_common APPEND ".cpp")
             set_target_properties(llama-common PROPERTIES SOURCES "${ggrun_common}")
         endif()
