@@ -11,6 +11,7 @@ mod hub;
 mod hub_cache;
 mod layouts;
 mod model;
+mod ports;
 mod rpc;
 mod run;
 mod served;

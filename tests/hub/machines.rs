@@ -2,7 +2,6 @@
 //! and with a mirror.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -13,18 +12,13 @@ use super::process::said;
 use super::server::{COMMIT, Fault, hash};
 use super::{Site, bytes, entries};
 use crate::deadline::output;
+use crate::ports::Refusing;
 
 const SHARD: &str = "model.safetensors";
 
 fn site() -> (Site, Vec<u8>) {
     let shard = bytes(300_000, 1);
     (Site::new(&[("config.json", b"{}".to_vec()), (SHARD, shard.clone())]), shard)
-}
-
-/// The address of a port that nothing listens on.
-fn nowhere() -> String {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    format!("http://127.0.0.1:{port}")
 }
 
 /// Requests for files since a request, and their bytes.
@@ -35,7 +29,8 @@ fn fetched_since(site: &Site, before: usize) -> usize {
 #[test]
 fn without_a_network_a_complete_cache_is_used_and_anything_else_fails_soon() {
     let (site, shard) = site();
-    let endpoint = nowhere();
+    let nowhere = Refusing::at(0);
+    let endpoint = nowhere.url();
     let away = [("HF_ENDPOINT", endpoint.as_str())];
     let fetched = site.fetch_with(&away);
     let Error::Network { reason, attempts, .. } = fetched.error() else { panic!("{}", fetched.error()) };
@@ -61,7 +56,8 @@ fn without_a_network_a_command_warns_and_names_what_the_cache_lacks() {
     let files = [("m-1.safetensors", bytes(5000, 1)), ("m-2.safetensors", bytes(5000, 2))];
     let index = ("model.safetensors.index.json", index.as_bytes().to_vec());
     let site = Site::new(&[("config.json", b"{}".to_vec()), index, files[0].clone(), files[1].clone()]);
-    let away = |words: &[&str]| output(site.command(words).env("HF_ENDPOINT", nowhere()));
+    let nowhere = Refusing::at(0);
+    let away = |words: &[&str]| output(site.command(words).env("HF_ENDPOINT", nowhere.url()));
     let words = ["download", "org/name"];
     let none = away(&words);
     assert_eq!(none.status.code(), Some(1), "{}", said(&none));

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use ggrun::model::rpc::Endpoint;
 
 use crate::deadline::Watchdog;
+use crate::ports::Refusing;
 
 /// A worker process that is killed when dropped, with the processes that serve its clients.
 pub(crate) struct Worker {
@@ -25,6 +26,8 @@ pub(crate) struct Worker {
     _watchdog: Watchdog,
     out: BufReader<ChildStdout>,
     pub(crate) endpoint: Endpoint,
+    /// Its port, once it is killed.
+    port: Option<Refusing>,
 }
 
 impl Worker {
@@ -42,7 +45,7 @@ impl Worker {
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
         let endpoint = line.trim_end().parse().unwrap_or_else(|_| panic!("`{line}` is not an endpoint"));
-        Self { process, _watchdog: watchdog, out, endpoint }
+        Self { process, _watchdog: watchdog, out, endpoint, port: None }
     }
 
     /// Kills it, like a power failure. On a busy machine, the processes of clients end a moment later, and until then their
@@ -54,6 +57,7 @@ impl Worker {
         while self.has_processes() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(5));
         }
+        self.port = Some(Refusing::at(self.endpoint.port));
     }
 
     /// Whether a process of its group exists.

@@ -47,7 +47,9 @@ fn a_server_answers_again_when_its_lost_worker_is_back() {
         assert!(body.contains("server_error"), "{body}");
     });
     wait_for("the server to notice", || (health(&server) == Some(503)).then_some(()));
-    let _again = Worker::start_with(&["--port", &worker.endpoint.port.to_string()]);
+    let port = worker.endpoint.port.to_string();
+    drop(worker);
+    let _again = Worker::start_with(&["--port", &port]);
     wait_for("the model", || (health(&server) == Some(200)).then_some(()));
     assert_eq!(answer(4).0, 200);
 }
