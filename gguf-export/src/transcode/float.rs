@@ -2,6 +2,7 @@
 
 use half::{bf16, f16};
 
+use super::narrow::{to_bf16, to_f16};
 use super::task::{Scratch, Task, at, nearest, read_rows};
 use super::unpack::word;
 use crate::Result;
@@ -100,10 +101,10 @@ pub(super) fn encode(task: &Task<'_>, row: usize, values: &[f64], out: &mut [u8]
             for ((column, &value), out) in values.iter().enumerate().zip(out.as_chunks_mut::<2>().0) {
                 let stored;
                 (*out, stored) = if task.ty == GgmlType::BF16 {
-                    let x = bf16::from_f64(value);
+                    let x = to_bf16(value);
                     (x.to_le_bytes(), x.to_f64())
                 } else {
-                    let x = f16::from_f64(value);
+                    let x = to_f16(value);
                     (x.to_le_bytes(), x.to_f64())
                 };
                 if !fits(stored, value) {

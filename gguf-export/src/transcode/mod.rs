@@ -10,6 +10,7 @@ mod float;
 mod int;
 pub mod kernels;
 mod micro;
+mod narrow;
 mod picked;
 mod rows;
 mod superblocks;
