@@ -51,13 +51,14 @@ def uniform(name, count):
 
 
 def made_up(name, shape):
-    low, high = (0.7, 1.3) if name.endswith("norm.weight") else (-0.3, 0.3)
+    low, high = (0.7, 1.3) if name.endswith(("norm.weight", "layer_scalar")) else (-0.3, 0.3)
     if len(shape) > 1:
         high = 1.7 / shape[-1] ** 0.5
         low = -high
     values = low + (high - low) * uniform(name, int(np.prod(shape)))
-    # To the nearest of eight bits, in one step.
+    # To the nearest of eight bits, of the upper 32, as the crate half rounds.
     bits = values.view(np.uint64)
+    bits &= ~np.uint64((1 << 32) - 1)
     bits += (np.uint64(1) << np.uint64(44)) - np.uint64(1) + (bits >> np.uint64(45) & np.uint64(1))
     bits &= ~np.uint64((1 << 45) - 1)
     return torch.from_numpy(values.astype(np.float32).reshape(shape))

@@ -34,11 +34,6 @@ pub const NAMES: [&str; 15] = [
     "gemma4-e2b",
 ];
 
-/// Those with an int4 checkpoint by AutoRound.
-pub fn quantized() -> impl Iterator<Item = &'static str> {
-    NAMES.into_iter().filter(|name| folder(&format!("{name}-int4")).exists())
-}
-
 /// The folder of a tiny model.
 pub fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/families").join(name)

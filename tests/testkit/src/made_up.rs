@@ -14,7 +14,7 @@ use crate::{deepseek, gemma_e2b};
 /// A BF16 tensor of random values that suit a model, as `tests/data/families/make_logits.py` makes them up too.
 pub fn made_up(name: &str, shape: &[usize]) -> Tensor {
     let (low, high) = match shape {
-        [_] if name.ends_with("norm.weight") => (0.7, 1.3),
+        [_] if name.ends_with("norm.weight") || name.ends_with("layer_scalar") => (0.7, 1.3),
         [_] => (-0.3, 0.3),
         _ => {
             let reach = 1.7 / (shape[shape.len() - 1] as f64).sqrt();
