@@ -6,7 +6,8 @@
 OUTTYPE is `f32` or `bf16`. A quantized checkpoint, which the converter refuses, is first written as exact float32 (into a
 temporary folder of the same name, from which `general.name` is derived). If the checkpoint has `mtp.*` tensors, the MTP
 layer is converted, otherwise `--no-mtp` is passed. The converter detects the pre-tokenizer by a hash of the whole
-tokenizer; for the small ones here it is patched to return `qwen2`, and nothing else is changed.
+tokenizer; for the small ones here it is patched to return `qwen2`. `torch.exp`, whose last bit depends on the processor, is
+computed in F64 and rounded once. Nothing else is changed.
 
 OUT.json maps each OUTTYPE to `arguments`, to `metadata`, an ordered list of [key, type, value], and to `tensors`, an
 ordered list of {name, ne (fastest first), type, sha256 (of the values as little-endian float32)}.
@@ -19,7 +20,11 @@ import numpy as np
 def convert(root, *arguments):
     """Runs in a separate process, because the converter keeps state in its classes."""
     sys.path[:0] = [root, root + "/gguf-py"]
+    import torch
     import conversion.base as base
+
+    exp = torch.exp
+    torch.exp = lambda x: exp(x.double()).float()
 
     for cls in list(vars(base).values()):
         if isinstance(cls, type) and "get_vocab_base_pre" in vars(cls):
