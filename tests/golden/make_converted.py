@@ -17,8 +17,8 @@ import hashlib, json, os, runpy, subprocess, sys, tempfile
 import numpy as np
 
 
-def convert(root, *arguments):
-    """Runs in a separate process, because the converter keeps state in its classes."""
+def convert(root, pre_tokenizer, *arguments):
+    """Runs in a separate process, because the converter keeps state in its classes. `make_llama.py` runs it too."""
     sys.path[:0] = [root, root + "/gguf-py"]
     import torch
     import conversion.base as base
@@ -28,7 +28,7 @@ def convert(root, *arguments):
 
     for cls in list(vars(base).values()):
         if isinstance(cls, type) and "get_vocab_base_pre" in vars(cls):
-            cls.get_vocab_base_pre = lambda self, tokenizer: "qwen2"
+            cls.get_vocab_base_pre = lambda self, tokenizer: pre_tokenizer
     sys.argv = [root + "/convert_hf_to_gguf.py", *arguments]
     runpy.run_path(sys.argv[0], run_name="__main__")
 
@@ -92,7 +92,7 @@ def main():
         for outtype in outtypes:
             gguf, arguments = os.path.join(parent, outtype + ".gguf"), [*mtp, "--outtype", outtype]
             subprocess.run(
-                [sys.executable, __file__, "--convert", root, folder, *arguments, "--outfile", gguf], check=True
+                [sys.executable, __file__, "--convert", root, "qwen2", folder, *arguments, "--outfile", gguf], check=True
             )
             metadata, tensors = describe(gguf)
             sections.append(

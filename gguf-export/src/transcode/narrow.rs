@@ -1,5 +1,5 @@
-//! Rounds F64 to BF16 and F16, to the nearest and halves to even. `half` converts from F64 by its upper 32 bits alone, or
-//! by way of the nearest F32, and so takes some values for halves.
+//! Rounds F64 to BF16 and F16: to nearest, ties to even. The crate `half` reads only the upper 32 bits of an F64, or
+//! rounds to F32 first, and so takes some values for ties.
 
 use half::{bf16, f16};
 
@@ -13,8 +13,8 @@ pub(super) fn to_f16(x: f64) -> f16 {
     f16::from_f32(to_odd(x))
 }
 
-/// Of the two F32 around a value, the one with an odd last bit: what is rounded to the nearest after this is the same as
-/// if it were rounded once. Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using
+/// Of the two F32 around a value, the one whose last bit is odd. Rounding that to nearest gives the same result as
+/// rounding the value directly. Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using
 /// rounding to odd", 2008.
 #[expect(clippy::float_cmp, reason = "exactness is the question")]
 fn to_odd(x: f64) -> f32 {
@@ -33,7 +33,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether no neighbour of a value with these bits is nearer, and one that is as near has an odd last bit.
+    /// Whether these bits are the nearest to a value, and even if a neighbour is equally near.
     fn is_nearest(x: f64, bits: u16, decode: impl Fn(u16) -> f64) -> bool {
         let error = (decode(bits) - x).abs();
         [bits.wrapping_add(1), bits.wrapping_sub(1)].into_iter().all(|other| {
@@ -43,8 +43,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_just_above_a_half_is_rounded_up() {
-        let above = |half: f64| half + 2f64.powi(-50);
+    fn a_value_just_above_a_tie_is_rounded_up() {
+        let above = |tie: f64| tie + 2f64.powi(-50);
         assert_eq!(to_bf16(above(1.0 + 2f64.powi(-8))).to_f64(), 1.0 + 2f64.powi(-7));
         assert_eq!(to_bf16(1.0 + 2f64.powi(-8)).to_f64(), 1.0);
         assert_eq!(to_f16(-above(1.0 + 2f64.powi(-11))).to_f64(), -1.0 - 2f64.powi(-10));
@@ -54,7 +54,7 @@ mod tests {
     }
 
     proptest! {
-        /// Values of every magnitude that the types have; with the second and third mask, at and around halves.
+        /// Values of every magnitude that the types have; with the second and third mask, at and around ties.
         #[test]
         fn each_value_becomes_the_nearest(
             top in any::<u16>(),

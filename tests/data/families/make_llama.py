@@ -9,8 +9,8 @@ OUT has NAME-bf16 and NAME-int4. `llama.json` has every key of the BF16 checkpoi
 the type, the shape in ggml's order, the SHA-256 of its values, and that of the int4 checkpoint's if it differs.
 
 The converter reads no int4: it is decoded here, by `tests/golden/make_values.py`, its experts are named and stacked as in
-the BF16 checkpoint, and the converter must make the same keys and tensors of it. `torch.exp`, whose last bit depends on the
-processor, is computed in F64 and rounded once. One process per conversion, since the converter keeps state in its classes.
+the BF16 checkpoint, and the converter must make the same keys and tensors of it. It is run by
+`tests/golden/make_converted.py`, with its changes.
 """
 import hashlib, json, os, shutil, subprocess, sys, tempfile
 
@@ -19,28 +19,16 @@ import numpy as np
 from make_families import FAMILIES, MTP
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "../../golden"))
+GOLDEN = os.path.join(HERE, "../../golden")
+sys.path.insert(0, GOLDEN)
 import make_values
-
-CONVERTER = """
-import sys, runpy, torch
-root, pre, *arguments = sys.argv[1:]
-sys.path[:0] = [root, root + "/gguf-py"]
-exp = torch.exp
-torch.exp = lambda x: exp(x.double()).float()
-import conversion.base as base
-for c in list(vars(base).values()):
-    if isinstance(c, type) and "get_vocab_base_pre" in vars(c):
-        c.get_vocab_base_pre = lambda self, tokenizer: pre
-sys.argv = [root + "/convert_hf_to_gguf.py", *arguments]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
 
 
 def to_gguf(name, source, root, out):
     """Runs llama.cpp's converter at F32, and tells it the pre-tokenizer."""
     mtp = [] if name in MTP else ["--no-mtp"] if "qwen3_5" in name else []
-    command = [sys.executable, "-c", CONVERTER, root, FAMILIES[name][2], source, "--outtype", "f32", "--outfile", out, *mtp]
+    script = os.path.join(GOLDEN, "make_converted.py")
+    command = [sys.executable, script, "--convert", root, FAMILIES[name][2], source, "--outtype", "f32", "--outfile", out, *mtp]
     r = subprocess.run(command, capture_output=True, text=True)
     if r.returncode:
         raise RuntimeError(r.stderr.strip().splitlines()[-1] if r.stderr.strip() else "no message")

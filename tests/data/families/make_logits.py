@@ -5,11 +5,11 @@
   make_logits.py FOLDER...
 
 The model is built in F32, so that its rotary frequencies are too: a BF16 model that is cast to F32 has rounded ones. The
-weights of an int4 checkpoint are decoded here: no code of AutoRound or of this project is in them. Those of a folder
-without weights are made up, as by `testkit::made_up`. The file has 40 random tokens, the likeliest token after each, and
-the logits after the last.
+weights of an int4 checkpoint are decoded here: no code of AutoRound or of this project is in them. Checkpoints that are not
+committed are written by `cargo run -p testkit --example families -- OUT`. The file has 40 random tokens, the likeliest token
+after each, and the logits after the last.
 """
-import json, os, sys, tempfile
+import json, os, sys
 
 import numpy as np, torch, transformers
 from safetensors.torch import load_file
@@ -37,51 +37,13 @@ def decoded(raw):
     return out
 
 
-def uniform(name, count):
-    """Numbers from 0 to 1 of testkit's generator (splitmix64, seeded by a name)."""
-    seed = 0xCBF29CE484222325
-    for byte in name.encode():
-        seed = (seed ^ byte) * 0x100000001B3 % 2**64
-    with np.errstate(over="ignore"):
-        z = np.uint64(seed) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ z >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ z >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
-        z ^= z >> np.uint64(31)
-    return (z >> np.uint64(11)).astype(np.float64) / 2**53
-
-
-def made_up(name, shape):
-    low, high = (0.7, 1.3) if name.endswith(("norm.weight", "layer_scalar")) else (-0.3, 0.3)
-    if len(shape) > 1:
-        high = 1.7 / shape[-1] ** 0.5
-        low = -high
-    values = low + (high - low) * uniform(name, int(np.prod(shape)))
-    # To the nearest of eight bits, of the upper 32, as the crate half rounds.
-    bits = values.view(np.uint64)
-    bits &= ~np.uint64((1 << 32) - 1)
-    bits += (np.uint64(1) << np.uint64(44)) - np.uint64(1) + (bits >> np.uint64(45) & np.uint64(1))
-    bits &= ~np.uint64((1 << 45) - 1)
-    return torch.from_numpy(values.astype(np.float32).reshape(shape))
-
-
-def invented(cls, config):
-    """Weights for the names and shapes that a model is saved with."""
-    with tempfile.TemporaryDirectory() as folder:
-        cls(config).save_pretrained(folder)
-        saved = load_file(folder + "/model.safetensors")
-    return {name: made_up(name, tensor.shape) for name, tensor in saved.items()}
-
-
 def load(folder):
     config = transformers.AutoConfig.from_pretrained(folder)
     cls = getattr(transformers, config.architectures[0])
-    if not os.path.exists(folder + "/model.safetensors"):
-        weights = invented(cls, config)
-    elif hasattr(config, "quantization_config"):
-        del config.quantization_config
-        weights = decoded(load_file(folder + "/model.safetensors"))
-    else:
+    if not hasattr(config, "quantization_config"):
         return cls.from_pretrained(folder, dtype=torch.float32).eval()
+    del config.quantization_config
+    weights = decoded(load_file(folder + "/model.safetensors"))
     model, info = cls.from_pretrained(
         None, config=config, state_dict=weights, dtype=torch.float32, output_loading_info=True)
     missing = [name for name in info["missing_keys"] if PROJECTOR not in name]

@@ -11,7 +11,7 @@ use crate::rng::Rng;
 use crate::safetensors::{self, Dtype, Tensor};
 use crate::{deepseek, gemma_e2b};
 
-/// A BF16 tensor of random values that suit a model, as `tests/data/families/make_logits.py` makes them up too.
+/// A BF16 tensor of random values that suit a model.
 pub fn made_up(name: &str, shape: &[usize]) -> Tensor {
     let (low, high) = match shape {
         [_] if name.ends_with("norm.weight") || name.ends_with("layer_scalar") => (0.7, 1.3),
