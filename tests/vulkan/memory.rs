@@ -7,7 +7,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber, subscriber};
 
-use super::{Gpu, ggrun, said};
+use super::{Gpu, ggrun, output, said, to_run};
 use crate::layouts::LAYOUTS;
 
 /// Collects the messages of llama.cpp.
@@ -97,6 +97,37 @@ fn a_placement_allocates_what_was_planned() {
         }
         assert!(allocated(&messages, device, false, &["model"]) > 0.0, "{messages:?}");
     }
+}
+
+/// llama.cpp asks whether the device multiplies by a weight for 512 tokens: the logits of as many are 1.3 MB, and no other
+/// product of the bundled model is larger than 1.1 MB.
+#[test]
+fn weights_that_the_device_refuses_are_planned_and_noted_in_main_memory() {
+    let Some(gpu) = Gpu::find() else { return };
+    let name = &gpu.device.name;
+    let with_limit = |command: &str, options: &str| {
+        let mut command = to_run(command, &format!("-dev {name} -ngl all -lm none {options}"));
+        command.env("GGML_VK_FORCE_MAX_BUFFER_SIZE", "1200000");
+        // Several weights share a buffer, which must not be larger either.
+        let ran = output(command.env("GGML_VK_SUBALLOCATION_BLOCK_SIZE", "1100000"));
+        assert!(ran.status.success(), "{}", said(&ran));
+        ran
+    };
+    let plan: serde_json::Value = serde_json::from_slice(&with_limit("plan", "--json").stdout).unwrap();
+    let planned = |index: usize| {
+        let device = &plan["devices"][index];
+        mib(device["dense_bytes"].as_u64().unwrap() + device["expert_bytes"].as_u64().unwrap())
+    };
+    let ran = with_limit("run", "-n 1 -v");
+    let text = said(&ran);
+    assert!(text.contains(&format!("{name} cannot multiply by `output.weight` (BF16, ")), "{text}");
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    for (index, is_there) in [(0, false), (1, true)] {
+        let (planned, found) = (planned(index), allocated(&lines, &gpu.device.buffer, is_there, &["model"]));
+        assert!(found > 0.0 && (planned - found).abs() < 0.03, "{planned} MiB, not {found}: {text}");
+    }
+    let right = with_limit("run", "");
+    assert_eq!(String::from_utf8_lossy(&right.stdout).trim(), crate::run::QUESTIONS[0].1, "{}", said(&right));
 }
 
 #[test]

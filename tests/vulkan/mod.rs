@@ -73,7 +73,7 @@ fn to_run(command: &str, options: &str) -> Command {
     let mut ggrun = Command::new(env!("CARGO_BIN_EXE_ggrun"));
     ggrun
         .args([command, "--no-config", "-t", "1", "-c", "256"])
-        .args(options.split(' '))
+        .args(options.split_whitespace())
         .arg("-m")
         .arg(tiny_gguf());
     if command == "run" {

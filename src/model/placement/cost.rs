@@ -92,10 +92,22 @@ impl Model<'_> {
         is_once && !repacks && device == self.device(choice, rules, &embedding)
     }
 
-    /// The device of a tensor: that of the first rule that matches its name, or that of its layer.
+    /// The device of a tensor: that of the first rule that matches its name, or that of its layer, if it multiplies by it.
     pub(super) fn device(&self, choice: &Choice, rules: &[Rule], weight: &Weight) -> usize {
-        let rule = rules.iter().find(|rule| rule.matches(&weight.name));
-        rule.map_or_else(|| choice.device(weight.home, self.hparams.layers), |rule| rule.device)
+        if let Some(rule) = rules.iter().find(|rule| rule.matches(&weight.name)) {
+            return rule.device;
+        }
+        let device = choice.device(weight.home, self.hparams.layers);
+        if weight.refused_by.contains(&device) { 0 } else { device }
+    }
+
+    /// The device that computes logits.
+    pub(super) fn head_device(&self, choice: &Choice, rules: &[Rule]) -> usize {
+        let head = self.weights.iter().rev().find(|weight| weight.is_head());
+        head.map_or_else(
+            || choice.device(Home::Output, self.hparams.layers),
+            |head| self.device(choice, rules, head),
+        )
     }
 
     /// KV cache and recurrent state of a layer, for all sequences.
@@ -141,9 +153,16 @@ impl Model<'_> {
         self.weights.iter().filter(computes)
     }
 
+    /// The weights of the CPU that may be copied to a GPU: those that the GPU multiplies by.
+    pub(super) fn may_be_copied(&self, choice: &Choice, rules: &[Rule]) -> impl Iterator<Item = &Weight> {
+        let copier = self.machine.copier().map(|gpu| gpu + 1);
+        let takes = move |weight: &&Weight| copier.is_some_and(|gpu| !weight.refused_by.contains(&gpu));
+        self.on_cpu(choice, rules).filter(takes)
+    }
+
     /// Bytes that copies of weights take on the GPU: the largest weight, since one replaces the other.
     pub(super) fn copy_bytes(&self, choice: &Choice, rules: &[Rule]) -> u64 {
-        let largest = self.on_cpu(choice, rules).map(|weight| weight.bytes).max();
+        let largest = self.may_be_copied(choice, rules).map(|weight| weight.bytes).max();
         choice.copies.and(largest).unwrap_or(0)
     }
 
@@ -155,14 +174,17 @@ impl Model<'_> {
         let layers = self.hparams.layers;
         let device = |layer| choice.device(Home::Layer(layer), layers);
         let used: std::collections::BTreeSet<usize> =
-            (0..layers).map(device).chain([choice.device(Home::Output, layers), 0]).collect();
+            (0..layers).map(device).chain([self.head_device(choice, rules), 0]).collect();
+        let head = self.head_device(choice, rules);
         for &index in &used {
             let line = &mut lines[index];
             line.compute +=
                 ubatch * self.token_bytes(choice.context) + self.mask_bytes(ubatch, choice.context);
-            if index == choice.device(Home::Output, layers) {
-                // Logits are reserved for every token of a batch, but memory is used only for those written.
-                line.compute += logits * if index == 0 { sequences } else { ubatch };
+            if index == head {
+                // Logits are reserved for every token of a batch. Of main memory that is not pinned, only what is written
+                // is used.
+                let is_sparse = index == 0 && self.machine.can_repack();
+                line.compute += logits * if is_sparse { sequences } else { ubatch };
             }
         }
         let threads = self.options.threads.max(self.options.threads_batch.unwrap_or(0));

@@ -1,5 +1,6 @@
 //! Decides where weights, caches and states are placed before anything is loaded: turns a header, a machine and options
-//! into a placement and the memory that it needs. Pure: llama.cpp is called only to list the machine's devices.
+//! into a placement and the memory that it needs. Pure: llama.cpp is called only to list the machine's devices and to ask
+//! which matrices they multiply by.
 //!
 //! The rule: everything that each token needs (dense weights, KV cache, recurrent states) is offloaded to GPUs first,
 //! then the experts of as many whole layers as fit, from the last layer down. The rest stays in main memory, in one

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use gguf_export::size;
+
 /// An option without effect, or with one that is hardly intended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -32,6 +34,21 @@ pub enum Note {
     NoCopies {
         /// The reason.
         reason: &'static str,
+    },
+    /// A GPU cannot multiply by weights that it would hold.
+    Refused {
+        /// The GPU.
+        gpu: String,
+        /// The number of tensors.
+        tensors: usize,
+        /// Their size in bytes.
+        bytes: u64,
+        /// The name of the largest.
+        largest: String,
+        /// Its type.
+        ty: &'static str,
+        /// Whether an override places them there all the same.
+        is_override: bool,
     },
     /// A context that is longer than the one that the model was trained with.
     LongContext {
@@ -64,6 +81,19 @@ impl fmt::Display for Note {
             Self::OneGpu { option } => write!(f, "`{option}` has no effect: only one GPU is in use"),
             Self::NoExperts { option } => write!(f, "`{option}` has no effect: the model has no experts"),
             Self::NoCopies { reason } => write!(f, "`--op-offload` has no effect: {reason}"),
+            Self::Refused { gpu, tensors, bytes, largest, ty, is_override } => {
+                let bytes = size(*bytes);
+                let what = match tensors {
+                    1 => format!("`{largest}` ({ty}, {bytes})"),
+                    _ => format!("{tensors} tensors ({bytes}), such as `{largest}` ({ty})"),
+                };
+                let then = if *is_override {
+                    "batches copy from there to main memory, which is slow"
+                } else {
+                    "left in main memory"
+                };
+                write!(f, "{gpu} cannot multiply by {what}: {then}")
+            }
             Self::LongContext { context, trained } => write!(
                 f,
                 "a context of {context} tokens is longer than the {trained} that the model was trained with; \

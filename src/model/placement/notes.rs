@@ -1,7 +1,11 @@
 //! Finds options that have no effect on a placement, or an effect that is hardly intended. Every command that places a model
 //! shows them.
 
+use std::collections::BTreeMap;
+
 use super::Machine;
+use super::choice::Choice;
+use super::cost::Model;
 use super::note::Note;
 use super::weights::{Rule, Weight};
 use crate::model::threads::processors;
@@ -54,6 +58,31 @@ fn unmatched(weights: &[Weight], rules: &[Rule], options: &LoadOptions) -> Vec<N
             shadowed: weights.iter().any(|weight| rule.matches(&weight.name)),
         })
         .collect()
+}
+
+/// The weights by which the GPU of their layer, or of an override, cannot multiply.
+pub(super) fn refused(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> Vec<Note> {
+    let mut found: BTreeMap<(usize, bool), Vec<&Weight>> = BTreeMap::new();
+    for weight in model.weights {
+        let rule = rules.iter().find(|rule| rule.matches(&weight.name));
+        let device =
+            rule.map_or_else(|| choice.device(weight.home, model.hparams.layers), |rule| rule.device);
+        if weight.refused_by.contains(&device) {
+            found.entry((device, rule.is_some())).or_default().push(weight);
+        }
+    }
+    let note = |((device, is_override), weights): ((usize, bool), Vec<&Weight>)| {
+        let largest = weights.iter().max_by_key(|weight| weight.bytes)?;
+        Some(Note::Refused {
+            gpu: model.machine.name(device).to_owned(),
+            tensors: weights.len(),
+            bytes: weights.iter().map(|weight| weight.bytes).sum(),
+            largest: largest.name.clone(),
+            ty: largest.ty.name(),
+            is_override,
+        })
+    };
+    found.into_iter().filter_map(note).collect()
 }
 
 /// The given options that only GPUs have a use for.

@@ -7,8 +7,8 @@ use super::notes::notes;
 use super::remedies::remedies;
 use super::search::attempt;
 use super::types::Placement;
-use super::weights::{Rule, weights};
-use crate::llama::{Flash, LoadMode};
+use super::weights::{Multiplies, Rule, weights};
+use crate::llama::{self, Flash, LoadMode};
 use crate::model::{HParams, Header, LoadOptions};
 
 /// Decides where weights, caches and states are placed.
@@ -22,10 +22,21 @@ pub fn place(
     machine: &Machine,
     options: &LoadOptions,
 ) -> Result<Placement, PlaceError> {
+    place_with(header, hparams, machine, options, &|gpu, matrix| llama::multiplies(&gpu.name, matrix))
+}
+
+/// As [`place`], where `multiplies` answers for the GPUs.
+pub(super) fn place_with(
+    header: &Header,
+    hparams: &HParams,
+    machine: &Machine,
+    options: &LoadOptions,
+    multiplies: Multiplies<'_>,
+) -> Result<Placement, PlaceError> {
     refuse_caches(hparams, options)?;
     refuse_stream(hparams, machine, options)?;
     let machine = &with_devices(machine, options.devices.as_deref())?;
-    let weights = &weights(header, hparams, machine.kernels.as_ref());
+    let weights = &weights(header, hparams, machine, multiplies);
     let rules = rules(machine, options)?;
     let model = Model { weights, hparams, machine, options };
     match attempt(model, &rules)? {

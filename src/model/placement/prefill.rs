@@ -43,7 +43,7 @@ pub enum PrefillReason {
     },
 }
 
-/// Bytes of the weights in main memory that a batch uses.
+/// Bytes of the weights in main memory that a batch uses and a GPU multiplies by.
 #[derive(Debug, Clone, Copy, Default)]
 struct OnCpu {
     dense: f64,
@@ -98,8 +98,10 @@ pub(super) fn no_copies(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> Op
         "weights are not copied to workers"
     } else if choice.load == LoadMode::Stream {
         "experts are read from disk as they are chosen"
-    } else if on_cpu(model, choice, rules).largest == 0 {
+    } else if model.on_cpu(choice, rules).next().is_none() {
         "no weights are in main memory"
+    } else if on_cpu(model, choice, rules).largest == 0 {
+        "the GPU cannot multiply by the weights in main memory"
     } else {
         "batches have fewer than 32 tokens"
     })
@@ -111,7 +113,7 @@ fn tokens(choice: &Choice) -> u32 {
 
 fn on_cpu(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> OnCpu {
     let mut sum = OnCpu::default();
-    for Weight { experts, bytes, .. } in model.on_cpu(choice, rules) {
+    for Weight { experts, bytes, .. } in model.may_be_copied(choice, rules) {
         sum.largest = sum.largest.max(*bytes);
         #[expect(clippy::cast_precision_loss, reason = "for a time")]
         let bytes = *bytes as f64;

@@ -120,14 +120,23 @@ fn devices(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> String {
     }
     // For each layer with experts, whether all of them are on a GPU.
     let mut experts: BTreeMap<u32, bool> = BTreeMap::new();
-    let (mut dense_on_cpu, mut any_on_gpu) = (false, false);
+    let (mut dense_on_cpu, mut any_on_gpu, mut kept) = (false, false, BTreeSet::new());
     for weight in model.weights {
         let on_gpu = model.device(choice, rules, weight) > 0;
         any_on_gpu |= on_gpu;
         match weight.home {
             Home::Layer(layer) if weight.experts => *experts.entry(layer).or_insert(true) &= on_gpu,
             Home::Input => {}
-            Home::Layer(_) | Home::Output => dense_on_cpu |= !on_gpu,
+            Home::Layer(_) | Home::Output if on_gpu => {}
+            Home::Layer(_) | Home::Output => {
+                dense_on_cpu = true;
+                let is_override = rules.iter().any(|rule| rule.matches(&weight.name));
+                kept.insert(if is_override {
+                    "overridden tensors"
+                } else {
+                    "tensors that it cannot multiply by"
+                });
+            }
         }
     }
     let there = experts.values().filter(|on_gpu| **on_gpu).count();
@@ -140,7 +149,7 @@ fn devices(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> String {
         // The last layers are the offloaded ones, and dense layers come first.
         if there < offloaded.min(layers) { format!("{last}, with the experts of {there}") } else { last }
     } else if dense_on_cpu {
-        "all layers on the GPU, except for overridden tensors".to_owned()
+        format!("all layers on the GPU, except for {}", listed(&kept))
     } else if there == layers {
         "all on the GPU".to_owned()
     } else {

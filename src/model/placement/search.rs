@@ -6,7 +6,7 @@ use super::cost::Model;
 use super::error::PlaceError;
 use super::layout::computes_in_place;
 use super::note::Note;
-use super::notes::notes;
+use super::notes::{notes, refused};
 use super::prefill;
 use super::reason::reason;
 use super::speed;
@@ -287,6 +287,7 @@ fn placement(model: Model<'_>, rules: &[Rule], choice: Choice, bill: Bill) -> Pl
     };
     let mut notes = notes(model.weights, rules, hparams, machine, options);
     let rules = with_experts(rules, choice.cpu_experts, hparams);
+    notes.extend(refused(model, &choice, &rules));
     let work = speed::work(model, &choice, &rules, &bill);
     let either = |weight: &Weight| {
         machine.can_repack()

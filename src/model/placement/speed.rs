@@ -130,7 +130,7 @@ fn graphs(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> Vec<usize> {
         let own = choice.device(Home::Layer(layer), layers);
         devices.extend([own, experts.get(&layer).copied().unwrap_or(own), own]);
     }
-    devices.push(choice.device(Home::Output, layers));
+    devices.push(model.head_device(choice, rules));
     devices.dedup();
     devices
 }

@@ -12,6 +12,7 @@ use crate::llama::{Kernels, LoadMode, Override, SplitMode};
 use crate::model::{CacheType, ContextSize, GpuLayers, HParams, Header, LoadOptions, Mla};
 
 mod prefill;
+mod refused;
 mod speed;
 mod stream;
 

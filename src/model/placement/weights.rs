@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use gguf_export::ggml::GgmlType;
+use gguf_export::gguf::TensorInfo;
 
 use super::error::PlaceError;
+use super::machine::{Gpu, Machine};
 use super::pattern::Pattern;
-use crate::llama::{Kernels, Override};
+use crate::llama::{Kernels, Matrix, Override};
 use crate::model::{HParams, Header};
 
 /// llama.cpp's pattern for routed experts, `LLM_FFN_EXPS_REGEX`.
@@ -40,6 +42,8 @@ pub(super) struct Weight {
     pub(super) repackable: bool,
     /// Whether the CPU has a kernel for it in the layout of the file.
     pub(super) has_kernel: bool,
+    /// The GPUs that cannot multiply by it, as devices of a placement.
+    pub(super) refused_by: Vec<usize>,
 }
 
 impl Weight {
@@ -64,6 +68,11 @@ impl Weight {
         self.name == "per_layer_token_embd.weight" && self.bytes > LAZY
     }
 
+    /// Whether it is the matrix that makes logits.
+    pub(super) fn is_head(&self) -> bool {
+        self.home == Home::Output && matches!(self.name.as_str(), "output.weight" | "token_embd.weight")
+    }
+
     /// Bytes that are read for one token.
     pub(super) fn bytes_per_token(&self, hparams: &HParams) -> u64 {
         match self.home {
@@ -76,9 +85,27 @@ impl Weight {
     }
 }
 
+/// Says whether a GPU multiplies by a matrix.
+pub(super) type Multiplies<'a> = &'a dyn Fn(&Gpu, &Matrix) -> bool;
+
 /// The tensors that llama.cpp loads: all except those of MTP layers.
-pub(super) fn weights(header: &Header, hparams: &HParams, kernels: Option<&Kernels>) -> Vec<Weight> {
+pub(super) fn weights(
+    header: &Header,
+    hparams: &HParams,
+    machine: &Machine,
+    multiplies: Multiplies<'_>,
+) -> Vec<Weight> {
     let trunk = hparams.layers - hparams.mtp_layers;
+    let kernels = machine.kernels.as_ref();
+    // Layers have matrices of the same shapes.
+    let mut known: BTreeMap<Matrix, Vec<usize>> = BTreeMap::new();
+    let mut refused_by = |matrix: Matrix| {
+        let ask = || {
+            let gpus = machine.gpus.iter().enumerate();
+            gpus.filter(|(_, gpu)| !multiplies(gpu, &matrix)).map(|(index, _)| index + 1).collect()
+        };
+        known.entry(matrix).or_insert_with(ask).clone()
+    };
     let mut weights: Vec<Weight> = header
         .tensors
         .iter()
@@ -90,6 +117,7 @@ pub(super) fn weights(header: &Header, hparams: &HParams, kernels: Option<&Kerne
             ty: tensor.ty,
             repackable: repackable(tensor.ty, &tensor.dims),
             has_kernel: kernels.is_some_and(|kernels| has_kernel(kernels, tensor.ty, &tensor.dims)),
+            refused_by: matrix(tensor, hparams).map_or_else(Vec::new, &mut refused_by),
             name: tensor.name.clone(),
         })
         .filter(|weight| !matches!(weight.home, Home::Layer(layer) if layer >= trunk))
@@ -114,6 +142,22 @@ fn home(name: &str) -> Home {
         (first, _) if first.starts_with("output") => Home::Output,
         _ => Home::Layer(0),
     }
+}
+
+/// The matrix that a tensor is multiplied by as; `None` for a vector, and for a convolution, which is not multiplied by.
+fn matrix(tensor: &TensorInfo, hparams: &HParams) -> Option<Matrix> {
+    let TensorInfo { name, dims, ty, .. } = tensor;
+    if !name.ends_with(".weight") || name.ends_with(".ssm_conv1d.weight") {
+        return None;
+    }
+    let [columns, rows, ref rest @ ..] = dims[..] else { return None };
+    Some(Matrix {
+        ty: ty.id(),
+        columns,
+        rows,
+        count: rest.iter().try_fold(1, |count: u64, dim| count.checked_mul(*dim))?,
+        experts_used: name.contains("_exps").then_some(hparams.experts_used),
+    })
 }
 
 /// Whether llama.cpp repacks a type for the CPU, on x86 with AVX2 and on ARM (`repack.cpp`).
