@@ -17,6 +17,9 @@ const PROGRAM: u64 = 24 << 20;
 /// Memory for one token of the vocabulary: its text, merges and tables.
 const TOKEN: u64 = 350;
 
+/// Embeddings of a token that are kept beside its logits: inputs of the graph and of the head. Measured: at most 5.
+const HEAD_INPUTS: u64 = 6;
+
 /// Architectures whose head llama.cpp creates before the embedding, so that a tied head becomes a second copy.
 const HEAD_FIRST: [&str; 2] = ["gemma3n", "gemma4"];
 
@@ -176,16 +179,17 @@ impl Model<'_> {
         let used: std::collections::BTreeSet<usize> =
             (0..layers).map(device).chain([self.head_device(choice, rules), 0]).collect();
         let head = self.head_device(choice, rules);
+        let token = self.token_bytes(choice.context);
+        // Logits take the place of the results of the layers.
+        let with_logits = token.max(logits + HEAD_INPUTS * 4 * self.hparams.embedding);
         for &index in &used {
-            let line = &mut lines[index];
-            line.compute +=
-                ubatch * self.token_bytes(choice.context) + self.mask_bytes(ubatch, choice.context);
-            if index == head {
-                // Logits are reserved for every token of a batch. Of main memory that is not pinned, only what is written
-                // is used.
-                let is_sparse = index == 0 && self.machine.can_repack();
-                line.compute += logits * if is_sparse { sequences } else { ubatch };
-            }
+            // Logits are reserved for every token of a batch. Of main memory that is not pinned, only what is written is used.
+            let compute = match (index == head, index == 0 && self.machine.can_repack()) {
+                (true, true) => ubatch * token + sequences * logits,
+                (true, false) => ubatch * with_logits,
+                (false, _) => ubatch * token,
+            };
+            lines[index].compute += compute + self.mask_bytes(ubatch, choice.context);
         }
         let threads = self.options.threads.max(self.options.threads_batch.unwrap_or(0));
         let buffer = work_buffer(self.on_cpu(choice, rules), self.hparams, threads.into(), ubatch);
@@ -193,7 +197,7 @@ impl Model<'_> {
         if let Some(gpu) = self.machine.copier().filter(|_| choice.copies.is_some()) {
             let line = &mut lines[gpu + 1];
             if !used.contains(&(gpu + 1)) {
-                line.compute += ubatch * self.token_bytes(choice.context);
+                line.compute += ubatch * token;
             }
             line.compute = line.compute.saturating_add(self.copy_bytes(choice, rules));
         }

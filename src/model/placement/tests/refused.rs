@@ -28,10 +28,10 @@ fn a_head_that_is_too_large_for_the_gpu_stays_in_main_memory() {
     let [[cpu, gpu], [cpu_without, gpu_without]] =
         [&all, &without].map(|placement| [&placement.bill.lines[0], &placement.bill.lines[1]]);
     assert_eq!((cpu_without.dense - cpu.dense, gpu.dense - gpu_without.dense), (HEAD, HEAD));
-    // The logits of a batch go with it.
+    // The logits of a batch are there, too.
     let logits = u64::from(without.ubatch) * 151_936 * 4;
-    assert_eq!(gpu.compute - gpu_without.compute, logits);
-    assert!(cpu_without.compute >= cpu.compute + logits);
+    assert!(gpu.compute > logits && gpu_without.compute < logits);
+    assert!(cpu_without.compute > logits && cpu.compute < logits);
     assert!(without.work[0].bytes >= all.work[0].bytes + HEAD, "{:?}", without.work);
     assert_eq!(without.work[0].starts, 1);
     let begin = "all layers on the GPU, except for tensors that it cannot multiply by; ";
