@@ -3,7 +3,7 @@
 # that of `ggrun bench`. Writes gpu_table.csv, gpu_table.md and gpu_table.log.
 #
 #   [GGUF=MODEL] [GGRUN=target/release/ggrun] [FOLDER=benches/record/MACHINE/DATE] [DEVICE=CUDA0] [MINUTES=10] \
-#       [ROUNDS=2] [PROMPT=512] [ANSWER=64] [SIZES="8G 12G 16G 24G"] benches/gpu_table.sh
+#       [ROUNDS=2] [PROMPT=512] [ANSWER=64] [QUESTIONS=60] [SMALL=20M] [SIZES="8G 12G 16G 24G"] benches/gpu_table.sh
 #
 # Uses no network. `cargo build --release --features cuda` (or vulkan) makes GGRUN; a copy of that file, `tests/data` and
 # this script are enough on another machine of the same kind. Without GGUF, the speeds are those of the bundled model,
@@ -64,11 +64,12 @@ add() {
 status_of() { case $1 in 4) echo "does not fit" ;; 124 | 137) echo skipped ;; *) echo "failed ($1)" ;; esac; }
 
 # The id and the answer of each question, in order.
-questions=tests/data/questions.jsonl
+questions=$work/questions.jsonl
+head -n "${QUESTIONS:-60}" tests/data/questions.jsonl > "$questions"
 text='"\(\([^"\\]\|\\.\)*\)"'
 sed -n "s/.*\"custom_id\": \"\([^\"]*\)\".*\"answer\": $text.*/\1 \2/p" "$questions" | sort > "$work/expected"
 asked=$(wc -l < "$work/expected")
-placed() { sed -n 's/^.* tokens: \(.*\)$/\1/p' "$work/said" | head -1; }
+placed() { sed -n 's/^[0-9]* slots of [0-9]* tokens: //p' "$work/said" | head -1; }
 
 answers() {
     local begin=$SECONDS code=0 right=0
@@ -108,7 +109,7 @@ layers=$(layers_of "$tiny")
 use=(-dev "$device")
 answers --cpu
 answers "${use[@]}" -ngl 0
-answers "${use[@]}" -ngl $((layers / 2))
+answers "${use[@]}" -ngl $((layers / 2 + 1))
 answers "${use[@]}" -ngl all
 answers "${use[@]}" -cmoe
 answers "${use[@]}" -cmoe -nopo
@@ -119,7 +120,7 @@ answers "${use[@]}" -ngl 0 -ot "exps=$buffer"
 answers "${use[@]}" -ngl all -nkvo
 answers "${use[@]}" -ngl all -ctk q8_0 -ctv q8_0 -fa on
 answers "${use[@]}" -ngl all -ctk f32 -ctv f32 -fa off
-answers "${use[@]}" --gpu-memory "${SMALL:-3M}"
+answers "${use[@]}" --gpu-memory "${SMALL:-20M}"
 
 layers=$(layers_of "$gguf")
 speed --cpu
