@@ -88,7 +88,7 @@ impl fmt::Display for Note {
                     _ => format!("{tensors} tensors ({bytes}), such as `{largest}` ({ty})"),
                 };
                 let then = if *is_override {
-                    "batches copy from there to main memory, which is slow"
+                    "copied to main memory for every batch, which is slow"
                 } else {
                     "left in main memory"
                 };

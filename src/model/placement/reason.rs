@@ -143,6 +143,8 @@ fn devices(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> String {
     let (all, layers) = (hparams.layers + 1, experts.len());
     if !any_on_gpu {
         "all in main memory".to_owned()
+    } else if choice.gpu_layers == 0 {
+        "overridden tensors on the GPU, the rest in main memory".to_owned()
     } else if dense_on_cpu && choice.gpu_layers < all {
         let last = format!("the last {} of {all} layers on the GPU", choice.gpu_layers);
         let offloaded = choice.gpu_layers.saturating_sub(1) as usize;

@@ -410,6 +410,10 @@ fn the_reason_says_where_the_experts_are() {
         (LoadOptions { overrides: over(".", "CPU"), ..tokens(4096) }, "all in main memory; "),
         (LoadOptions { gpu_layers: GpuLayers::Last(0), ..tokens(4096) }, "all in main memory; "),
         (
+            LoadOptions { gpu_layers: GpuLayers::Last(0), overrides: over("exps", "CUDA0"), ..tokens(4096) },
+            "overridden tensors on the GPU, the rest in main memory; ",
+        ),
+        (
             LoadOptions { gpu_layers: GpuLayers::Last(3), ..tokens(4096) },
             "the last 3 of 9 layers on the GPU; ",
         ),

@@ -73,8 +73,8 @@ fn an_override_is_followed_and_noted() {
     assert_eq!(
         notes(&placement),
         [
-            "CUDA0 cannot multiply by `output.weight` (BF16, 593.50 MiB): batches copy from there to main memory, which is \
-          slow"
+            "CUDA0 cannot multiply by `output.weight` (BF16, 593.50 MiB): copied to main memory for every batch, which is \
+             slow"
         ]
     );
 }
