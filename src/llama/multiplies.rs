@@ -1,12 +1,10 @@
 //! Asks a device whether it multiplies by a matrix, as llama.cpp does before it places one there.
 #![expect(unsafe_code, reason = "builds a node of ggml, which the binding does not export")]
 
-use std::ptr;
-
 use llama_cpp_sys_2 as sys;
 
 use super::crash::InUse;
-use super::{busy, devices};
+use super::{busy, devices, probe};
 
 /// Columns of the other factor, as llama.cpp asks: the tokens of its default micro-batch.
 const TOKENS: i64 = 512;
@@ -26,8 +24,8 @@ pub struct Matrix {
     pub experts_used: Option<u32>,
 }
 
-/// Whether a device multiplies by a matrix. llama.cpp leaves other matrices in main memory, without a message. It takes
-/// workers to multiply by all. True for a device that does not exist, and false for a matrix that cannot exist.
+/// Whether a device multiplies by a matrix. llama.cpp leaves other matrices in main memory, without a message. It assumes
+/// that workers multiply by every matrix. True for a device that does not exist, and false for a matrix that cannot exist.
 #[must_use]
 pub fn multiplies(device: &str, matrix: &Matrix) -> bool {
     devices::find(device).is_none_or(|device| {
@@ -39,16 +37,15 @@ pub fn multiplies(device: &str, matrix: &Matrix) -> bool {
 /// `None` if there is no memory, or no such matrix.
 fn asked(device: sys::ggml_backend_dev_t, matrix: &Matrix) -> Option<bool> {
     let Matrix { ty, experts_used, .. } = *matrix;
-    let sizes = [matrix.columns, matrix.rows, matrix.count].map(|size| i64::try_from(size).ok());
-    let [columns, rows, count] = [sizes[0]?, sizes[1]?, sizes[2]?];
-    if ty >= sys::GGML_TYPE_COUNT || columns < 1 || rows < 1 || count < 1 {
+    let positive = |size: u64| i64::try_from(size).ok().filter(|size| *size > 0);
+    let (columns, rows, count) = (positive(matrix.columns)?, positive(matrix.rows)?, positive(matrix.count)?);
+    if ty >= sys::GGML_TYPE_COUNT {
         return None;
     }
     // The other factor and the result have this many vectors. ggml ends the process if a size overflows.
-    let vectors =
-        i64::from(experts_used.map_or(1, |used| used.max(1))).checked_mul(TOKENS)?.checked_mul(count)?;
-    let longest = columns.max(rows);
-    longest.checked_mul(vectors)?.checked_mul(4)?;
+    let used = i64::from(experts_used.unwrap_or(1).max(1));
+    let vectors = used.checked_mul(TOKENS)?.checked_mul(count)?;
+    columns.max(rows).checked_mul(vectors)?.checked_mul(4)?;
     columns.checked_mul(rows)?.checked_mul(count)?.checked_mul(4)?;
     // SAFETY: the type is one of ggml's.
     let block = unsafe { sys::ggml_blck_size(ty) };
@@ -57,12 +54,11 @@ fn asked(device: sys::ggml_backend_dev_t, matrix: &Matrix) -> Option<bool> {
     }
     // SAFETY: the device comes from the registry.
     let buffer = unsafe { sys::ggml_backend_dev_buffer_type(device) };
-    // SAFETY: it only returns a size.
-    let size = unsafe { 8 * sys::ggml_tensor_overhead() };
-    let params = sys::ggml_init_params { mem_size: size, mem_buffer: ptr::null_mut(), no_alloc: true };
-    // SAFETY: ggml allocates the memory itself.
-    let context = unsafe { sys::ggml_init(params) };
-    if buffer.is_null() || context.is_null() {
+    if buffer.is_null() {
+        return None;
+    }
+    let context = probe::context(4);
+    if context.is_null() {
         return None;
     }
     // SAFETY: the context is valid and has room for these four tensors, which have no data. The sizes are positive, a row is
@@ -71,8 +67,7 @@ fn asked(device: sys::ggml_backend_dev_t, matrix: &Matrix) -> Option<bool> {
     unsafe {
         let matrices = sys::ggml_new_tensor_3d(context, ty, columns, rows, count);
         (*matrices).buffer = sys::ggml_backend_buft_alloc_buffer(buffer, 0);
-        let node = if let Some(used) = experts_used {
-            let used = i64::from(used.max(1));
+        let node = if experts_used.is_some() {
             let other = sys::ggml_new_tensor_3d(context, sys::GGML_TYPE_F32, columns, used, TOKENS);
             let chosen = sys::ggml_new_tensor_2d(context, sys::GGML_TYPE_I32, used, TOKENS);
             sys::ggml_mul_mat_id(context, matrices, other, chosen)

@@ -102,7 +102,7 @@ fn is_weights(ty: u32) -> bool {
 }
 
 /// A context for tensors that are allocated elsewhere, and for four graphs of them. Null if there is no memory.
-fn context(tensors: usize) -> *mut sys::ggml_context {
+pub(super) fn context(tensors: usize) -> *mut sys::ggml_context {
     // SAFETY: both only compute sizes.
     let size = unsafe {
         sys::ggml_tensor_overhead() * 2 * tensors + 4 * sys::ggml_graph_overhead_custom(tensors, false)

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use llama_cpp_sys_2 as sys;
 
-use super::{busy, devices};
+use super::{busy, devices, probe};
 
 /// Bytes of a copy: about an expert tensor of a large model, and more than most caches.
 const COPY: usize = 64 << 20;
@@ -58,22 +58,17 @@ struct Target {
 impl Target {
     fn new(device: sys::ggml_backend_dev_t, bytes: usize) -> Option<Self> {
         let length = i64::try_from(bytes / size_of::<f32>()).ok()?;
-        // SAFETY: only computes a size.
-        let overhead = unsafe { sys::ggml_tensor_overhead() };
-        let params =
-            sys::ggml_init_params { mem_size: 2 * overhead, mem_buffer: ptr::null_mut(), no_alloc: true };
         // SAFETY: the device comes from the registry, and null means no parameters.
         let backend = unsafe { sys::ggml_backend_dev_init(device, ptr::null()) };
         if backend.is_null() {
             return None;
         }
-        // SAFETY: ggml allocates the memory itself.
-        let context = unsafe { sys::ggml_init(params) };
+        let context = probe::context(1);
         let mut target = Self { backend, context, buffer: ptr::null_mut(), tensor: ptr::null_mut(), bytes };
         if context.is_null() {
             return None;
         }
-        // SAFETY: the context has room for two tensors, and the backend lives as long as the buffer.
+        // SAFETY: the context has room for a tensor, and the backend lives as long as the buffer.
         unsafe {
             target.tensor = sys::ggml_new_tensor_1d(context, sys::GGML_TYPE_F32, length);
             target.buffer = sys::ggml_backend_alloc_ctx_tensors(context, backend);

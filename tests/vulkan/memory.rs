@@ -120,7 +120,7 @@ fn weights_that_the_device_refuses_are_planned_and_noted_in_main_memory() {
     };
     let ran = with_limit("run", "-n 1 -v");
     let text = said(&ran);
-    assert!(text.contains(&format!("{name} cannot multiply by `output.weight` (BF16, ")), "{text}");
+    assert!(text.contains(&format!("{name} cannot compute with `output.weight` (BF16, ")), "{text}");
     let lines: Vec<String> = text.lines().map(str::to_owned).collect();
     for (index, is_there) in [(0, false), (1, true)] {
         let (planned, found) = (planned(index), allocated(&lines, &gpu.device.buffer, is_there, &["model"]));

@@ -17,7 +17,8 @@ const PROGRAM: u64 = 24 << 20;
 /// Memory for one token of the vocabulary: its text, merges and tables.
 const TOKEN: u64 = 350;
 
-/// Embeddings of a token that are kept beside its logits: inputs of the graph and of the head. Measured: at most 5.
+/// Vectors as long as an embedding that are kept beside the logits of a token: inputs of the graph and of the head.
+/// Measured: at most 5.
 const HEAD_INPUTS: u64 = 6;
 
 /// Architectures whose head llama.cpp creates before the embedding, so that a tied head becomes a second copy.
@@ -95,13 +96,18 @@ impl Model<'_> {
         is_once && !repacks && device == self.device(choice, rules, &embedding)
     }
 
-    /// The device of a tensor: that of the first rule that matches its name, or that of its layer, if it multiplies by it.
+    /// The device of a tensor: the wanted one, or main memory if that cannot compute with it and no override insists.
     pub(super) fn device(&self, choice: &Choice, rules: &[Rule], weight: &Weight) -> usize {
-        if let Some(rule) = rules.iter().find(|rule| rule.matches(&weight.name)) {
-            return rule.device;
+        let (device, is_override) = self.wanted(choice, rules, weight);
+        if !is_override && weight.refused_by.contains(&device) { 0 } else { device }
+    }
+
+    /// The device of the first rule that matches a tensor's name, or that of its layer, and whether it is a rule's.
+    pub(super) fn wanted(&self, choice: &Choice, rules: &[Rule], weight: &Weight) -> (usize, bool) {
+        match rules.iter().find(|rule| rule.matches(&weight.name)) {
+            Some(rule) => (rule.device, true),
+            None => (choice.device(weight.home, self.hparams.layers), false),
         }
-        let device = choice.device(weight.home, self.hparams.layers);
-        if weight.refused_by.contains(&device) { 0 } else { device }
     }
 
     /// The device that computes logits.
@@ -156,8 +162,8 @@ impl Model<'_> {
         self.weights.iter().filter(computes)
     }
 
-    /// The weights of the CPU that may be copied to a GPU: those that the GPU multiplies by.
-    pub(super) fn may_be_copied(&self, choice: &Choice, rules: &[Rule]) -> impl Iterator<Item = &Weight> {
+    /// The weights of the CPU that can be copied to a GPU: those that the GPU can compute with.
+    pub(super) fn copyable(&self, choice: &Choice, rules: &[Rule]) -> impl Iterator<Item = &Weight> {
         let copier = self.machine.copier().map(|gpu| gpu + 1);
         let takes = move |weight: &&Weight| copier.is_some_and(|gpu| !weight.refused_by.contains(&gpu));
         self.on_cpu(choice, rules).filter(takes)
@@ -165,7 +171,7 @@ impl Model<'_> {
 
     /// Bytes that copies of weights take on the GPU: the largest weight, since one replaces the other.
     pub(super) fn copy_bytes(&self, choice: &Choice, rules: &[Rule]) -> u64 {
-        let largest = self.may_be_copied(choice, rules).map(|weight| weight.bytes).max();
+        let largest = self.copyable(choice, rules).map(|weight| weight.bytes).max();
         choice.copies.and(largest).unwrap_or(0)
     }
 
@@ -176,9 +182,8 @@ impl Model<'_> {
         let sequences = u64::from(self.options.parallel.max(1));
         let layers = self.hparams.layers;
         let device = |layer| choice.device(Home::Layer(layer), layers);
-        let used: std::collections::BTreeSet<usize> =
-            (0..layers).map(device).chain([self.head_device(choice, rules), 0]).collect();
         let head = self.head_device(choice, rules);
+        let used: std::collections::BTreeSet<usize> = (0..layers).map(device).chain([head, 0]).collect();
         let token = self.token_bytes(choice.context);
         // Logits take the place of the results of the layers.
         let with_logits = token.max(logits + HEAD_INPUTS * 4 * self.hparams.embedding);

@@ -35,7 +35,7 @@ pub enum Note {
         /// The reason.
         reason: &'static str,
     },
-    /// A GPU cannot multiply by weights that it would hold.
+    /// A GPU cannot compute with weights that it would hold.
     Refused {
         /// The GPU.
         gpu: String,
@@ -92,7 +92,7 @@ impl fmt::Display for Note {
                 } else {
                     "left in main memory"
                 };
-                write!(f, "{gpu} cannot multiply by {what}: {then}")
+                write!(f, "{gpu} cannot compute with {what}: {then}")
             }
             Self::LongContext { context, trained } => write!(
                 f,

@@ -60,15 +60,13 @@ fn unmatched(weights: &[Weight], rules: &[Rule], options: &LoadOptions) -> Vec<N
         .collect()
 }
 
-/// The weights by which the GPU of their layer, or of an override, cannot multiply.
+/// The weights that the GPU of their layer, or of an override, cannot compute with.
 pub(super) fn refused(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> Vec<Note> {
     let mut found: BTreeMap<(usize, bool), Vec<&Weight>> = BTreeMap::new();
     for weight in model.weights {
-        let rule = rules.iter().find(|rule| rule.matches(&weight.name));
-        let device =
-            rule.map_or_else(|| choice.device(weight.home, model.hparams.layers), |rule| rule.device);
-        if weight.refused_by.contains(&device) {
-            found.entry((device, rule.is_some())).or_default().push(weight);
+        let wanted = model.wanted(choice, rules, weight);
+        if weight.refused_by.contains(&wanted.0) {
+            found.entry(wanted).or_default().push(weight);
         }
     }
     let note = |((device, is_override), weights): ((usize, bool), Vec<&Weight>)| {

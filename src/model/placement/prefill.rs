@@ -43,9 +43,9 @@ pub enum PrefillReason {
     },
 }
 
-/// Bytes of the weights in main memory that a batch uses and a GPU multiplies by.
+/// Bytes of the weights in main memory that can be copied.
 #[derive(Debug, Clone, Copy, Default)]
-struct OnCpu {
+struct Copyable {
     dense: f64,
     experts: f64,
     largest: u64,
@@ -53,14 +53,14 @@ struct OnCpu {
 
 /// Tokens from which a choice copies weights; `None` if it never does.
 pub(super) fn copies(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> Option<u32> {
-    let on_cpu = on_cpu(model, choice, rules);
-    if model.machine.copier().is_none() || choice.load == LoadMode::Stream || on_cpu.largest == 0 {
+    let copyable = copyable(model, choice, rules);
+    if model.machine.copier().is_none() || choice.load == LoadMode::Stream || copyable.largest == 0 {
         return None;
     }
     match (model.options.op_offload, model.machine.batch) {
         (Some(false), _) => None,
         (Some(true), _) | (None, None) => Some(COPIES_FROM),
-        (None, Some(rates)) => threshold(model, on_cpu, rates, tokens(choice)),
+        (None, Some(rates)) => threshold(model, copyable, rates, tokens(choice)),
     }
     .filter(|from| *from <= tokens(choice))
 }
@@ -68,14 +68,14 @@ pub(super) fn copies(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> Optio
 /// Describes how a choice computes prefill; `None` if there is nothing to choose.
 pub(super) fn prefill(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> Option<Prefill> {
     let gpu = model.machine.copier()?;
-    let (on_cpu, tokens) = (on_cpu(model, choice, rules), tokens(choice));
-    if choice.load == LoadMode::Stream || on_cpu.largest == 0 {
+    let (copyable, tokens) = (copyable(model, choice, rules), tokens(choice));
+    if choice.load == LoadMode::Stream || copyable.largest == 0 {
         return None;
     }
     let reason = match (model.options.op_offload, model.machine.batch) {
         (Some(_), _) => PrefillReason::Option,
         (None, Some(rates)) => {
-            let (cpu, copied) = times(model, on_cpu, rates, tokens);
+            let (cpu, copied) = times(model, copyable, rates, tokens);
             if choice.copies.is_none() && copied < cpu && tokens >= COPIES_FROM {
                 PrefillReason::Memory
             } else {
@@ -100,8 +100,8 @@ pub(super) fn no_copies(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> Op
         "experts are read from disk as they are chosen"
     } else if model.on_cpu(choice, rules).next().is_none() {
         "no weights are in main memory"
-    } else if on_cpu(model, choice, rules).largest == 0 {
-        "the GPU cannot multiply by the weights in main memory"
+    } else if copyable(model, choice, rules).largest == 0 {
+        "the GPU cannot compute with the weights in main memory"
     } else {
         "batches have fewer than 32 tokens"
     })
@@ -111,9 +111,9 @@ fn tokens(choice: &Choice) -> u32 {
     choice.ubatch.min(choice.batch).min(choice.context)
 }
 
-fn on_cpu(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> OnCpu {
-    let mut sum = OnCpu::default();
-    for Weight { experts, bytes, .. } in model.may_be_copied(choice, rules) {
+fn copyable(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> Copyable {
+    let mut sum = Copyable::default();
+    for Weight { experts, bytes, .. } in model.copyable(choice, rules) {
         sum.largest = sum.largest.max(*bytes);
         #[expect(clippy::cast_precision_loss, reason = "for a time")]
         let bytes = *bytes as f64;
@@ -123,9 +123,9 @@ fn on_cpu(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> OnCpu {
 }
 
 /// The smallest batch for which copies are faster, if any is.
-fn threshold(model: Model<'_>, on_cpu: OnCpu, rates: BatchRates, most: u32) -> Option<u32> {
+fn threshold(model: Model<'_>, copyable: Copyable, rates: BatchRates, most: u32) -> Option<u32> {
     let is_faster = |tokens: u32| {
-        let (cpu, copied) = times(model, on_cpu, rates, tokens);
+        let (cpu, copied) = times(model, copyable, rates, tokens);
         copied < cpu
     };
     if most < COPIES_FROM || !is_faster(most) {
@@ -142,7 +142,7 @@ fn threshold(model: Model<'_>, on_cpu: OnCpu, rates: BatchRates, most: u32) -> O
     Some(from)
 }
 
-fn times(model: Model<'_>, on_cpu: OnCpu, rates: BatchRates, tokens: u32) -> (f64, f64) {
+fn times(model: Model<'_>, copyable: Copyable, rates: BatchRates, tokens: u32) -> (f64, f64) {
     let chosen = f64::from(model.hparams.experts_used) / f64::from(model.hparams.experts.max(1));
-    rates.times(on_cpu.dense, on_cpu.experts, chosen, tokens)
+    rates.times(copyable.dense, copyable.experts, chosen, tokens)
 }

@@ -120,23 +120,14 @@ fn devices(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> String {
     }
     // For each layer with experts, whether all of them are on a GPU.
     let mut experts: BTreeMap<u32, bool> = BTreeMap::new();
-    let (mut dense_on_cpu, mut any_on_gpu, mut kept) = (false, false, BTreeSet::new());
+    let (mut dense_on_cpu, mut any_on_gpu) = (false, false);
     for weight in model.weights {
         let on_gpu = model.device(choice, rules, weight) > 0;
         any_on_gpu |= on_gpu;
         match weight.home {
             Home::Layer(layer) if weight.experts => *experts.entry(layer).or_insert(true) &= on_gpu,
             Home::Input => {}
-            Home::Layer(_) | Home::Output if on_gpu => {}
-            Home::Layer(_) | Home::Output => {
-                dense_on_cpu = true;
-                let is_override = rules.iter().any(|rule| rule.matches(&weight.name));
-                kept.insert(if is_override {
-                    "overridden tensors"
-                } else {
-                    "tensors that it cannot multiply by"
-                });
-            }
+            Home::Layer(_) | Home::Output => dense_on_cpu |= !on_gpu,
         }
     }
     let there = experts.values().filter(|on_gpu| **on_gpu).count();
@@ -151,10 +142,22 @@ fn devices(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> String {
         // The last layers are the offloaded ones, and dense layers come first.
         if there < offloaded.min(layers) { format!("{last}, with the experts of {there}") } else { last }
     } else if dense_on_cpu {
-        format!("all layers on the GPU, except for {}", listed(&kept))
+        format!("all layers on the GPU, except for {}", exceptions(model, choice, rules))
     } else if there == layers {
         "all on the GPU".to_owned()
     } else {
         format!("dense weights and the experts of {there} of {layers} layers on the GPU")
     }
+}
+
+/// What is in main memory although all layers are offloaded.
+fn exceptions(model: Model<'_>, choice: &Choice, rules: &[Rule]) -> String {
+    let dense = model.on_cpu(choice, rules).filter(|weight| !weight.experts);
+    let kinds: BTreeSet<&str> = dense
+        .map(|weight| match model.wanted(choice, rules, weight) {
+            (_, true) => "overridden tensors",
+            (_, false) => "tensors that it cannot compute with",
+        })
+        .collect();
+    kinds.into_iter().collect::<Vec<_>>().join(" and ")
 }

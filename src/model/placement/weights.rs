@@ -42,7 +42,7 @@ pub(super) struct Weight {
     pub(super) repackable: bool,
     /// Whether the CPU has a kernel for it in the layout of the file.
     pub(super) has_kernel: bool,
-    /// The GPUs that cannot multiply by it, as devices of a placement.
+    /// The GPUs that cannot compute with it, as devices of a placement.
     pub(super) refused_by: Vec<usize>,
 }
 
@@ -144,7 +144,7 @@ fn home(name: &str) -> Home {
     }
 }
 
-/// The matrix that a tensor is multiplied by as; `None` for a vector, and for a convolution, which is not multiplied by.
+/// The matrix of a product with a tensor; `None` for a vector and for a convolution, which are in no such product.
 fn matrix(tensor: &TensorInfo, hparams: &HParams) -> Option<Matrix> {
     let TensorInfo { name, dims, ty, .. } = tensor;
     if !name.ends_with(".weight") || name.ends_with(".ssm_conv1d.weight") {

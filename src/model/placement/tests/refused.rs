@@ -1,4 +1,4 @@
-//! GPUs that cannot multiply by some of the weights.
+//! GPUs that cannot compute with some of the weights.
 
 use super::super::place::place_with;
 use super::*;
@@ -34,11 +34,11 @@ fn a_head_that_is_too_large_for_the_gpu_stays_in_main_memory() {
     assert!(cpu_without.compute > logits && cpu.compute < logits);
     assert!(without.work[0].bytes >= all.work[0].bytes + HEAD, "{:?}", without.work);
     assert_eq!(without.work[0].starts, 1);
-    let begin = "all layers on the GPU, except for tensors that it cannot multiply by; ";
+    let begin = "all layers on the GPU, except for tensors that it cannot compute with; ";
     assert!(without.reason.starts_with(begin), "{}", without.reason);
     assert_eq!(
         notes(&without),
-        ["CUDA0 cannot multiply by `output.weight` (BF16, 593.50 MiB): left in main memory"]
+        ["CUDA0 cannot compute with `output.weight` (BF16, 593.50 MiB): left in main memory"]
     );
     assert_eq!(notes(&all), Vec::<String>::new());
 }
@@ -57,9 +57,9 @@ fn experts_of_a_type_without_a_kernel_stay_in_main_memory_and_are_not_copied() {
     assert_eq!(
         notes(&placement),
         [
-            "CUDA0 cannot multiply by 24 tensors (6.75 GiB), such as `blk.7.ffn_down_exps.weight` (Q4_0): left in main \
+            "CUDA0 cannot compute with 24 tensors (6.75 GiB), such as `blk.7.ffn_down_exps.weight` (Q4_0): left in main \
              memory",
-            "`--op-offload` has no effect: the GPU cannot multiply by the weights in main memory",
+            "`--op-offload` has no effect: the GPU cannot compute with the weights in main memory",
         ]
     );
 }
@@ -73,7 +73,7 @@ fn an_override_is_followed_and_noted() {
     assert_eq!(
         notes(&placement),
         [
-            "CUDA0 cannot multiply by `output.weight` (BF16, 593.50 MiB): copied to main memory for every batch, which is \
+            "CUDA0 cannot compute with `output.weight` (BF16, 593.50 MiB): copied to main memory for every batch, which is \
              slow"
         ]
     );
