@@ -7,7 +7,8 @@
 #
 # Uses no network. `cargo build --release --features cuda` (or vulkan) makes GGRUN; a copy of that file, `tests/data` and
 # this script are enough on another machine of the same kind. Without GGUF, the speeds are those of the bundled model,
-# which is too small for them to mean much. What does not begin within MINUTES is `skipped`.
+# which is too small for them to mean much. What does not begin within MINUTES is `skipped`. Each layout is asked QUESTIONS
+# questions; the last one may use SMALL of the GPU's memory, where only a part of the bundled model fits.
 #
 # Columns: `right` of `asked` answers; tokens per second that `plan` expects at least and at most, and that `bench`
 # measures for an answer (tg) and a prompt (pp); bytes of GPU memory, planned and at the peak; where the model was placed.
@@ -109,6 +110,7 @@ layers=$(layers_of "$tiny")
 use=(-dev "$device")
 answers --cpu
 answers "${use[@]}" -ngl 0
+# The head and the MTP layer, which is not loaded, count too.
 answers "${use[@]}" -ngl $((layers / 2 + 1))
 answers "${use[@]}" -ngl all
 answers "${use[@]}" -cmoe
